@@ -1,0 +1,1 @@
+"""Carousel's processes and the two libraries they share."""

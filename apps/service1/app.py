@@ -1,0 +1,41 @@
+"""Makes a replica of service 1."""
+
+import requests
+
+from apps.service1.config import Service1Config
+from apps.service1.gateway_client import GatewayClient
+from apps.service1.routes import Service1, service1_blueprint
+from apps.telemetry.setup import Telemetry
+from apps.web.app import base_app
+from apps.web.client import new_session
+from apps.web.server import Service
+from apps.web.work import Workshop
+
+
+def create_service(
+    config: Service1Config,
+    telemetry: Telemetry,
+    *,
+    session: requests.Session | None = None,
+    workshop: Workshop | None = None,
+) -> Service:
+    """Return a replica.
+
+    Args:
+        config: the replica's settings.
+        telemetry: gets the spans, the steps and the metrics.
+        session: reaches the gateway; by default one with a connection for each thread.
+        workshop: does the work; by default one that takes the time it should.
+    """
+    replica = config.replica
+    workshop = workshop or Workshop(telemetry, generator=replica.generator("work"))
+    session = session or new_session(replica.node.threads)
+    client = GatewayClient(config.gateway_url, config.service_token, replica.node.node, session)
+    app = base_app(__name__, replica.node, telemetry, forms=("application/json",))
+    app.register_blueprint(service1_blueprint(Service1(config, telemetry.recorder, workshop, replica.plan(), client)))
+
+    def start() -> None:
+        telemetry.instrument_client()
+        telemetry.start()
+
+    return Service(app, start, telemetry.stop)

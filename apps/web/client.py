@@ -1,0 +1,136 @@
+"""Asks another node over ``requests``, within a deadline, and tells precisely how it failed.
+
+::
+
+    CallError
+    ├── Unsent          the connection was refused: the request never left
+    ├── TimedOut        no whole answer within the time that was left
+    ├── Reset           the connection broke after the request was sent
+    └── Oversized       the answer is larger than allowed
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
+
+from apps.web.deadline import Deadline
+
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+CONNECT_TIMEOUT_S: Final = 1.0
+
+
+class CallError(Exception):
+    """A node could not be asked. *error_type* is the ``error.type`` of it."""
+
+    error_type = "_OTHER"
+
+
+class Unsent(CallError):
+    """The connection was refused or could not be made in time: the request never left."""
+
+    error_type = "connection_refused"
+
+
+class TimedOut(CallError):
+    """There was no whole answer within the time that was left."""
+
+    error_type = "timeout"
+
+
+class Reset(CallError):
+    """The connection broke after the request was sent, so nobody knows what became of it."""
+
+    error_type = "connection_reset"
+
+
+class Oversized(CallError):
+    """The answer is larger than allowed."""
+
+    error_type = "bad_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def new_session(connections: int) -> requests.Session:
+    """Return a session that keeps up to *connections* open to each node and looks at no proxy settings.
+
+    With fewer connections than threads, the surplus would be opened and thrown away for each request.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def call(
+    session: requests.Session, request: requests.PreparedRequest, deadline: Deadline, max_bytes: int = MAX_ANSWER_BYTES
+) -> Answer:
+    """Send *request* and return the whole answer, whatever its status. Redirects are not followed.
+
+    Raises:
+        Unsent: the request never left.
+        TimedOut: the time was up first.
+        Reset: the connection broke after the request was sent.
+        Oversized: the answer has more than *max_bytes*.
+    """
+    left_s = deadline.left_s()
+    if left_s <= 0:
+        raise TimedOut("no time was left to ask")
+    try:
+        response = session.send(
+            request, timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s), stream=True, allow_redirects=False
+        )
+    except requests.ConnectTimeout as error:
+        raise Unsent(str(error)) from error
+    except requests.Timeout as error:
+        raise TimedOut(f"no answer within {left_s:.3f} s") from error
+    except requests.ConnectionError as error:
+        raise _broken(error) from error
+    except requests.RequestException as error:
+        raise Reset(str(error)) from error
+    with response:
+        return Answer(response.status_code, response.headers, _body(response, deadline, max_bytes))
+
+
+def _broken(error: requests.ConnectionError) -> CallError:
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return Unsent(str(reason)) if isinstance(reason, NewConnectionError) else Reset(str(reason))
+
+
+def _body(response: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    try:
+        # read1 returns what has come: a node that drips bytes cannot stretch the deadline chunk by chunk.
+        while part := response.raw.read1(65_536, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            if size > max_bytes:
+                raise Oversized(f"the answer has more than {max_bytes} bytes")
+            if deadline.left_s() <= 0:
+                raise TimedOut("the answer was not whole in time")
+    except ReadTimeoutError as error:
+        raise TimedOut("the answer was not whole in time") from error
+    except (HTTPError, OSError) as error:
+        raise Reset(str(error)) from error
+    return b"".join(parts)
+
+
+def monotonic_ms(since: float) -> float:
+    """Return the milliseconds since *since*, a reading of `time.monotonic`, to the microsecond."""
+    return round((time.monotonic() - since) * 1000, 3)

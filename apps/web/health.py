@@ -1,0 +1,37 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: the same on every app."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from flask import Blueprint, Response, jsonify, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+Check = Callable[[], str | None]
+"""Returns why a node must not get traffic, None when it may."""
+
+ALIVE: Final = {"status": "alive"}
+
+
+def health_blueprint(service: str, node: str, registry: CollectorRegistry, checks: Sequence[Check] = ()) -> Blueprint:
+    """Return the three routes of a node. ``/readyz`` names the node: the gateway links it under that name."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(ALIVE)
+
+    @blueprint.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        reasons = [reason for check in checks if (reason := check())]
+        shape = {"status": "not ready" if reasons else "ready", "service": service, "node": node}
+        if reasons:
+            return jsonify(shape | {"reasons": reasons}), 503
+        return jsonify(shape), 200
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type)
+
+    return blueprint

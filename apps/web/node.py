@@ -1,0 +1,65 @@
+"""Settings that every app has: who this node is and where it listens."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.telemetry.config import TelemetryConfig
+from apps.web.ports import port
+from apps.web.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Who a node is and where it listens."""
+
+    service: str
+    """``service.name`` of the app."""
+    node: str
+    """Name of this node, its ``service.instance.id``."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 0
+    """TCP port to listen on."""
+    threads: int = 16
+    """Requests that are worked on at once."""
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    """Host names that requests may be addressed to; others are answered 421."""
+    environment: str = "demo"
+    """``deployment.environment.name``."""
+    otlp_endpoint: str = "http://127.0.0.1:4318"
+    """Base address that telemetry is sent to."""
+    run_dir: Path = Path(".run")
+    """Where state and secrets are kept."""
+    echo: bool = True
+    """Whether each log record is also printed on stdout as one JSON line."""
+
+    @classmethod
+    def from_env(cls, service: str, environ: Mapping[str, str], *, threads: int = 16) -> "NodeConfig":
+        """Return the settings of a node of *service*.
+
+        Raises:
+            SettingError: a variable has a value that will not do.
+        """
+        settings = Settings(environ)
+        offset = settings.whole("CAROUSEL_PORT_OFFSET", 0, at_most=50_000)
+        host = settings.text("CAROUSEL_HOST", "127.0.0.1")
+        return cls(
+            service=service,
+            node=settings.text("CAROUSEL_NODE", f"{service}-{socket.gethostname()}"),
+            host=host,
+            port=settings.whole("CAROUSEL_PORT", port(service, offset), at_least=1, at_most=65_535),
+            threads=settings.whole("CAROUSEL_THREADS", threads, at_least=2, at_most=1_000),
+            allowed_hosts=settings.listed("CAROUSEL_ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]")),
+            environment=settings.text("CAROUSEL_ENVIRONMENT", "demo"),
+            otlp_endpoint=settings.text(
+                "OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port('collector-http', offset)}"
+            ),
+            run_dir=settings.file("CAROUSEL_RUN_DIR", Path(".run")),
+            echo=settings.flag("CAROUSEL_ECHO", True),
+        )
+
+    def telemetry(self) -> TelemetryConfig:
+        """Return what the telemetry library has to know of this node."""
+        return TelemetryConfig(self.service, self.node, environment=self.environment, endpoint=self.otlp_endpoint)

@@ -1,0 +1,95 @@
+"""What the replicas of both services have in common: their settings, and what a request brings along."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Request, Response
+
+from apps.web import headers
+from apps.web.deadline import Deadline, deadline_ms
+from apps.web.faults import Fault, FaultError, FaultPlan, parse_rates
+from apps.web.node import NodeConfig
+from apps.web.problem import problem
+from apps.web.settings import Settings
+
+MAX_DEADLINE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaConfig:
+    """How a replica misbehaves."""
+
+    node: NodeConfig
+    """Who this node is and where it listens."""
+    faults: tuple[tuple[Fault, float], ...] = ()
+    """Bugs that happen by themselves, with their probabilities."""
+    fault_headers: bool = False
+    """Whether a request may order a bug by ``X-Carousel-Fault``."""
+    seed: int | None = None
+    """Makes bugs and durations of this node repeatable; None for a new run each time."""
+
+    @classmethod
+    def from_env(cls, service: str, environ: Mapping[str, str]) -> "ReplicaConfig":
+        """Return the settings of a replica of *service*.
+
+        Raises:
+            SettingError: a variable has a value that will not do.
+        """
+        settings = Settings(environ)
+        form = "kind=probability, comma-separated, as in slow=0.01;ms=400,error=0.02"
+        return cls(
+            node=NodeConfig.from_env(service, environ, threads=32),
+            faults=settings.parsed("CAROUSEL_FAULTS", (), parse_rates, form),
+            fault_headers=settings.flag("CAROUSEL_FAULT_HEADERS", False),
+            seed=settings.parsed("CAROUSEL_SEED", None, int, "a whole number"),
+        )
+
+    def generator(self, purpose: str) -> random.Random:
+        """Return a source of chance for one purpose, so that one purpose does not shift another's numbers."""
+        return random.Random(f"{self.seed}/{self.node.node}/{purpose}" if self.seed is not None else None)
+
+    def plan(self) -> FaultPlan:
+        """Return what decides which bug a request meets here."""
+        return FaultPlan(
+            self.node.service,
+            self.node.node,
+            self.faults,
+            generator=self.generator("faults"),
+            honours_header=self.fault_headers,
+        )
+
+
+def deadline_of(request: Request) -> Deadline:
+    """Return the time that the caller of this node has left.
+
+    Raises:
+        ValueError: the field is no whole number of milliseconds.
+    """
+    return Deadline(deadline_ms(request.headers.get(headers.DEADLINE_MS), MAX_DEADLINE_MS))
+
+
+def fault_of(request: Request, plan: FaultPlan) -> Fault | None:
+    """Return the bug that *request* meets here.
+
+    Raises:
+        FaultError: the header orders what nobody could carry out.
+    """
+    return plan.choose(request.headers.get(headers.FAULT, ""))
+
+
+def unfit(error: FaultError | ValueError) -> Response:
+    """Return the answer to a request whose header fields cannot be read."""
+    return problem(400, f"{error}.")
+
+
+def own_fault(node: str, status: int, detail: str) -> Response:
+    """Return a 5xx that names *node* as the one to blame."""
+    answer = problem(status, detail, errorNode=node)
+    answer.headers[headers.ERROR_NODE] = node
+    return answer
+
+
+def garbage() -> Response:
+    """Return what the bug `garbage` answers: a status that says well, and a body that no parser takes."""
+    return Response('{"node": "service', 200, content_type="application/json")

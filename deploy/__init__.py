@@ -1,0 +1,1 @@
+"""Ways to run Carousel: natively (``deploy.native``) and in containers."""
