@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
-from opentelemetry import context
+from opentelemetry import baggage, context
 from opentelemetry._logs import SeverityNumber
 
 from apps.gateway.admission import Admission
@@ -27,8 +27,7 @@ from apps.web.problem import current_trace_id, problem
 
 SHED: Final = "shed"
 RETRY_AFTER_S: Final = 1
-_SYNTHETIC_MARK: Final = "alwayson"
-"""In a User-Agent it marks a test, as the instrumentations read it (``user_agent.synthetic.type``)."""
+_SYNTHETIC_TYPES: Final = ("test", "bot")
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,9 @@ def _client_request(gateway: Gateway, entity: str) -> Response:
 
 
 def _synthetic() -> str | None:
-    return "test" if _SYNTHETIC_MARK in request.headers.get("User-Agent", "").lower() else None
+    """Return what kind of test a client says its request is, in the baggage member that semconv names it by."""
+    marked = baggage.get_baggage(names.SYNTHETIC_TYPE)
+    return str(marked) if marked in _SYNTHETIC_TYPES else None
 
 
 def _shed(trail: Trail, limit: int) -> Result:
