@@ -21,6 +21,8 @@ from apps.telemetry import names, record
 from apps.telemetry.outbox import Outbox
 from apps.telemetry.redaction import redact, redacted_changes
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=str, separators=(",", ":")).encode
+
 
 def new_boot_id() -> str:
     """Return an id for this start of this process: 16 hex digits."""
@@ -51,13 +53,14 @@ class RecordProcessor(LogRecordProcessor):
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Stamp, mask, keep, echo."""
         entry = log_record.log_record
-        attributes: Any = entry.attributes
+        # From here on a plain dictionary: each look into the SDK's bounded one takes a lock.
+        attributes: dict[str, Any] = dict(entry.attributes or {})
+        entry.attributes = attributes
         span = trace.get_current_span(entry.context)
         parent = getattr(span, "parent", None)
         if parent is not None:
             attributes[names.PARENT_SPAN_ID] = format_span_id(parent.span_id)
-        for key, masked in redacted_changes(attributes).items():
-            attributes[key] = masked
+        attributes.update(redacted_changes(attributes))
         if isinstance(entry.body, str):
             entry.body = redact(entry.body)
         attributes[names.BOOT_ID] = self._boot_id
@@ -101,7 +104,7 @@ class StdoutEcho:
 
     def __call__(self, shape: Mapping[str, Any]) -> None:
         """Write *shape* as one line."""
-        self._stream.write(json.dumps(shape, ensure_ascii=False, default=str, separators=(",", ":")) + "\n")
+        self._stream.write(_encode(shape) + "\n")
         self._stream.flush()
 
 

@@ -5,6 +5,7 @@ Pure. ``docs/reference/record.schema.json`` describes what comes out, and tests 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from apps.telemetry import names
@@ -29,16 +30,20 @@ _MEASURED: Final = {
 _SHORT: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Return the first part of an RFC 3339 time, up to its second. Most records share theirs with the one before."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+
+
 def rfc3339(time_unix_nano: int) -> str:
     """Return *time_unix_nano* as RFC 3339 in UTC with nine digits of a second.
 
-    A time past the year 9999 or before 1 is clamped to that year's edge: a hostile clock
-    must not break a reader.
+    A time past the year 9999 or before the year 1 is clamped to that year's edge: a hostile clock must not break a
+    reader.
     """
     seconds, nanos = divmod(time_unix_nano, 1_000_000_000)
-    seconds = min(max(seconds, -62_135_596_800), 253_402_300_799)
-    whole = datetime.fromtimestamp(seconds, UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z" if seconds >= 0 else whole.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_second(min(max(seconds, -62_135_596_800), 253_402_300_799))}.{nanos:09d}Z"
 
 
 def severity_name(number: int) -> str:
@@ -49,6 +54,10 @@ def severity_name(number: int) -> str:
 def is_error(severity_number: int) -> bool:
     """Tell whether a record of this SeverityNumber has the state `error`."""
     return severity_number >= ERROR_SEVERITY
+
+
+def _http(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {short: attributes[name] for name, short in _HTTP.items() if name in attributes}
 
 
 def view(
@@ -88,12 +97,11 @@ def view(
         "traceId": trace_id,
         "spanId": span_id,
         "parentId": attributes.get(names.PARENT_SPAN_ID),
-        "http": {short: attributes[name] for name, short in _HTTP.items() if name in attributes},
+        "http": None if is_measurement else _http(attributes),
         "attributes": dict(attributes),
         "uid": attributes.get(names.UID),
         "seq": attributes.get(names.SEQ),
     }
     if is_measurement:
         shown |= {short: attributes.get(name) for name, short in _MEASURED.items()}
-        del shown["http"]
-    return {key: value for key, value in shown.items() if value not in (None, "", {})}
+    return {key: value for key, value in shown.items() if value is not None and value != "" and value != {}}

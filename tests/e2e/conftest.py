@@ -11,7 +11,6 @@ from deploy.native.stack import Stack
 from tests.e2e.support import Ask, eventually
 
 OFFSET = int(os.environ.get("CAROUSEL_TEST_PORT_OFFSET", "20000"))
-THREADS = 32
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

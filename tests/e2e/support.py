@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
 from deploy.native.stack import Stack
 
+GATEWAY_THREADS = 32
 HEALTHY = {"X-Carousel-Fault": "none"}
-Found = TypeVar("Found")
 
 
-def eventually(look: Callable[[], Found | None], what: str, within_s: float = 15.0, every_s: float = 0.1) -> Found:
+def eventually(look: Callable[[], Any], what: str, within_s: float = 15.0, every_s: float = 0.1) -> Any:
     """Return the first truthy thing that *look* returns; fail the test if there is none in time."""
     deadline = time.monotonic() + within_s
     while True:
@@ -33,10 +33,10 @@ class Ask:
     stack: Stack
     session: requests.Session
 
-    def client(self, method: str = "POST", entity: str = "orders", timeout_s: float = 20.0, **headers: str) -> Any:
+    def client(self, method: str = "POST", entity: str = "orders", **headers: str) -> requests.Response:
         """Send one client request; a header is named with underscores."""
         fields = HEALTHY | {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.session.request(method, f"{self.stack.gateway}/api/{entity}", headers=fields, timeout=timeout_s)
+        return self.session.request(method, f"{self.stack.gateway}/api/{entity}", headers=fields, timeout=20)
 
     def storage(self, path: str, **parameters: Any) -> Any:
         """Return storage's answer to a search as JSON, None if it knows nothing of it."""

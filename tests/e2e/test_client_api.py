@@ -9,8 +9,7 @@ import pytest
 import requests
 
 from apps.telemetry.steps import STEPS
-from tests.e2e.conftest import THREADS
-from tests.e2e.support import Ask, eventually, served_by
+from tests.e2e.support import GATEWAY_THREADS, Ask, eventually, served_by
 
 
 def test_an_order_is_answered_with_where_it_went(ask: Ask) -> None:
@@ -66,8 +65,8 @@ def test_a_flood_is_answered_or_turned_away_at_once(ask: Ask) -> None:
         with requests.Session() as session:
             return Ask(ask.stack, session).client("POST")
 
-    with ThreadPoolExecutor(3 * THREADS) as pool:
-        answers = list(pool.map(one, range(6 * THREADS)))
+    with ThreadPoolExecutor(3 * GATEWAY_THREADS) as pool:
+        answers = list(pool.map(one, range(6 * GATEWAY_THREADS)))
     statuses = Counter(answer.status_code for answer in answers)
     shed = [answer for answer in answers if answer.status_code == 503]
 

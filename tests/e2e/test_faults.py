@@ -1,5 +1,7 @@
 """What a running stack does when a node dies."""
 
+from functools import partial
+
 from tests.e2e.support import Ask, SteadyLoad, eventually
 
 LOST_AT_MOST_S = 0.2
@@ -47,7 +49,7 @@ def _every_journey_is_whole(ask: Ask, load: SteadyLoad, victim: str) -> None:
     incomplete = []
     for answer in load.answers:
         trace_id = answer.headers["X-Trace-Id"]
-        journey = eventually(lambda trace_id=trace_id: ask.journeys(trace_id), f"the journey of {trace_id}")[0]
+        journey = eventually(partial(ask.journeys, trace_id), f"the journey of {trace_id}")[0]
         if not journey["complete"]:
             journey = _after_a_while(ask, trace_id)
         if not journey["complete"]:

@@ -1,5 +1,7 @@
 """Every app's every signal arrives in every store, and the calls between apps are those we know."""
 
+from typing import Any
+
 import pytest
 
 from tests.e2e.matrix import NODES, SERVICE_EDGES, SIGNAL_MATRIX, SPAN_TREE
@@ -106,12 +108,12 @@ def test_the_span_tree_is_the_one_in_the_docs(ask: Ask) -> None:
     """Ten spans, each under its parent, in the order of their starts."""
     trace_id = ask.client("POST").headers["X-Trace-Id"]
 
-    def all_spans() -> list[dict[str, object]] | None:
+    def all_spans() -> list[dict[str, Any]] | None:
         found = ask.spans(trace_id)
         return found if len(found) == len(SPAN_TREE) else None
 
     spans = sorted(eventually(all_spans, "ten spans"), key=lambda span: int(str(span["startTimeUnixNano"])))
-    tree = [(str(span["node"]).rsplit("-", 1)[0], KINDS[span["kind"]], span["name"]) for span in spans]  # type: ignore[index]
+    tree = [(str(span["node"]).rsplit("-", 1)[0], KINDS[span["kind"]], span["name"]) for span in spans]
     assert list(SPAN_TREE) == tree
     by_id = {span["spanId"]: span for span in spans}
     parents = [by_id.get(span.get("parentSpanId", "")) for span in spans]
