@@ -207,7 +207,7 @@ class Balancer:
         member.state, member.reason, member.since = State.EJECTED, reason, time.time()
         if cause is Cause.FAILURES:
             # It answers its probes: only time can tell. One that was unreachable is back when it is reachable.
-            out_s = min(self._policy.ejection_s * 2**member.ejections, self._policy.max_ejection_s)
+            out_s = min(self._policy.ejection_s * 2 ** min(member.ejections, 32), self._policy.max_ejection_s)
             member.out_until = self._clock() + out_s
             member.ejections += 1
         return self._changed(member, before, reason, cause)

@@ -19,7 +19,7 @@ _ADDRESS: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 def _addresses(value: str) -> tuple[str, ...]:
     items = tuple(dict.fromkeys(item.strip() for item in value.split(",") if item.strip()))
     for item in items:
-        if not _ADDRESS.fullmatch(item):
+        if not _ADDRESS.fullmatch(item) or not 1 <= int(item.rpartition(":")[2]) <= 65_535:
             raise ValueError(f"{item!r} is not host:port")
     return items
 

@@ -23,7 +23,7 @@ from apps.telemetry import names, steps
 from apps.telemetry.steps import Leg, Step
 from apps.telemetry.trail import Trail
 from apps.web import headers
-from apps.web.client import Answer, CallError, TimedOut, Unsent, call, monotonic_ms
+from apps.web.client import Answer, CallError, TimedOut, TooLate, Unsent, call, monotonic_ms
 from apps.web.deadline import Deadline
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -172,15 +172,21 @@ class Forwarder:
         started = time.monotonic()
         token = context.attach(trail.baggage(self._legs.leg))
         try:
-            answer = call(self._session, request, deadline)
+            answer = self._ask(request, deadline)
         except CallError as error:
             return self._failed(trail, member, error, started), self._may_retry(error, method, deadline, tried)
         finally:
             context.detach(token)
         return self._answered(trail, member, answer, started, method, deadline, tried)
 
+    def _ask(self, request: NodeRequest, deadline: Deadline) -> Answer:
+        # A node cannot do anything in no time: it would refuse the request, and be blamed for it.
+        if deadline.for_next_hop_ms() <= 0:
+            raise TooLate("no time was left to ask")
+        return call(self._session, request, deadline)
+
     def _failed(self, trail: Trail, member: Member, error: CallError, started: float) -> Result:
-        was_sent = not isinstance(error, Unsent)
+        was_sent = not isinstance(error, Unsent | TooLate)
         fields: dict[str, Any] = {
             names.PEER: member.node,
             names.ERROR_TYPE: error.error_type,
@@ -192,7 +198,7 @@ class Forwarder:
         trail.step(self._legs.failed, fields, severity=SeverityNumber.ERROR)
         if was_sent:
             self._balancer.failed(member, error.error_type)
-        else:
+        elif isinstance(error, Unsent):
             self._balancer.refused(member, "the connection was refused")
         return Result(trail, member.node, None, error.error_type, member.node, f"{member.node}: {error}")
 

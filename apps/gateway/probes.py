@@ -59,15 +59,21 @@ class Prober:
         """Return the name of the node at *address*, or None and why it may not get requests."""
         try:
             answer = self._session.get(f"http://{address}/readyz", timeout=PROBE_TIMEOUT_S, allow_redirects=False)
-            shape = answer.json()
         except requests.ConnectionError:
             return None, "/readyz cannot be reached"
         except requests.Timeout:
             return None, f"/readyz did not answer within {PROBE_TIMEOUT_S:g} s"
-        except ValueError:
+        except requests.RequestException as error:
+            # Whatever a stranger on that port answers, the prober goes on.
+            return None, f"/readyz cannot be asked: {type(error).__name__}"
+        try:
+            shape = answer.json()
+        except (ValueError, RecursionError):
             return None, "/readyz answered no JSON"
         if not isinstance(shape, dict) or shape.get("service") != service:
             return None, f"/readyz is not that of a node of {service}"
         if answer.status_code != 200:
-            return None, "; ".join(map(str, shape.get("reasons", ()))) or f"/readyz answered {answer.status_code}"
+            reasons = shape.get("reasons")
+            told = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+            return None, told or f"/readyz answered {answer.status_code}"
         return str(shape.get("node") or "") or None, "/readyz names no node"

@@ -60,9 +60,7 @@ class RingLog:
             for balancer in balancers:
                 states = [member.state for member in balancer.members()]
                 for state in State:
-                    yield Observation(
-                        states.count(state), {names.SERVICE: balancer.service, "carousel.state": state.value}
-                    )
+                    yield Observation(states.count(state), {names.SERVICE: balancer.service, names.STATE: state.value})
 
         self._meter.create_observable_counter(names.METRIC_PICKS, [picks], "{pick}", "Picks of a node")
         self._meter.create_observable_gauge(names.METRIC_RING_NODES, [nodes], "{node}", "Members of a ring by state")

@@ -51,10 +51,10 @@ def gateway_blueprint(gateway: Gateway) -> Blueprint:
     def client_request(entity: str) -> Response:
         refused = _unfit(config, entity)
         if refused is not None:
-            return _identified(refused, config)
+            return refused
         token = context.attach(without_our_baggage())
         try:
-            return _identified(_client_request(gateway, entity), config)
+            return _client_request(gateway, entity)
         finally:
             context.detach(token)
 
@@ -64,6 +64,11 @@ def gateway_blueprint(gateway: Gateway) -> Blueprint:
             return unauthorized()
         refused = _unfit(config, entity)
         return _call_back(gateway, entity) if refused is None else refused
+
+    # Also what is refused before a route is found (405, 413, 415, 421) is an answer of the client API.
+    @blueprint.after_app_request
+    def identify(answer: Response) -> Response:
+        return _identified(answer, config) if request.path.startswith("/api/") else answer
 
     @blueprint.get("/internal/rings")
     def rings() -> Response:

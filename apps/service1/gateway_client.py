@@ -9,7 +9,7 @@ from requests.structures import CaseInsensitiveDict
 from apps.telemetry.steps import Leg
 from apps.telemetry.trail import Trail
 from apps.web import headers
-from apps.web.client import Answer, call
+from apps.web.client import Answer, TooLate, call
 from apps.web.deadline import Deadline
 
 
@@ -37,6 +37,9 @@ class GatewayClient:
         Raises:
             CallError: the gateway could not be asked, or did not answer in time.
         """
+        left_ms = deadline.for_next_hop_ms()
+        if left_ms <= 0:
+            raise TooLate("no time was left to ask")
         request = requests.PreparedRequest()
         request.method = method
         request.url = f"{self._base_url}/internal/service2/{trail.entity}"
@@ -44,7 +47,7 @@ class GatewayClient:
         request.headers["Authorization"] = self._authorization
         request.headers["Accept-Encoding"] = "identity"
         request.headers[headers.NODE] = self._node
-        request.headers[headers.DEADLINE_MS] = str(deadline.for_next_hop_ms())
+        request.headers[headers.DEADLINE_MS] = str(left_ms)
         request.body = body or None
         if body or method == "POST":
             request.headers["Content-Length"] = str(len(body))

@@ -29,6 +29,7 @@ OUTCOME: Final = "carousel.outcome"
 OUTCOME_AT: Final = "carousel.outcome.at"
 WORK: Final = "carousel.work"
 REASON: Final = "carousel.reason"
+STATE: Final = "carousel.state"
 MEMORY_BYTES: Final = "carousel.memory_bytes"
 CPU_PERCENT: Final = "carousel.cpu_percent"
 

@@ -4,6 +4,7 @@
 gap in the numbers of one boot id proves a loss (ADR-0005).
 """
 
+import contextlib
 import json
 import secrets
 import sys
@@ -15,7 +16,7 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
 from apps.telemetry import names, record
 from apps.telemetry.outbox import Outbox
@@ -104,8 +105,14 @@ class StdoutEcho:
 
     def __call__(self, shape: Mapping[str, Any]) -> None:
         """Write *shape* as one line."""
-        self._stream.write(_encode(shape) + "\n")
-        self._stream.flush()
+        line = _encode(shape)
+        # A stdout that is closed or gone must not fail the request: the outbox has the record.
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                self._stream.write(line + "\n")
+            except UnicodeEncodeError:
+                self._stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+            self._stream.flush()
 
 
 class JourneySpanProcessor(SpanProcessor):
@@ -115,7 +122,12 @@ class JourneySpanProcessor(SpanProcessor):
         self._outbox = outbox
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Copy the journey id, and the mark of a test request, from baggage."""
+        """Copy the journey id, and the mark of a test request, from baggage.
+
+        Not for a SERVER span: its baggage may be a client's own. The trail marks it, once it is known whose it is.
+        """
+        if span.kind is SpanKind.SERVER:
+            return
         members = baggage.get_all(parent_context)
         if journey := members.get(names.BAGGAGE_JOURNEY):
             span.set_attribute(names.JOURNEY_ID, str(journey))

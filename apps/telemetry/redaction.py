@@ -7,7 +7,7 @@ hexadecimal ids would pass for a card number.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from apps.telemetry import names
@@ -35,9 +35,13 @@ GUARDED_KEYS: Final = (
 )
 """Attributes whose values are ids or counts; they are never read for secrets."""
 
-_ANY: Final = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in PATTERNS.items()))
+# Here a card number is looked for within the whole run of digits around it: a date or an amount beside it must not hide
+# it from the check digit.
+_RUN: Final = r"\b\d(?:[ -]?\d){12,}\b"
+_ANY: Final = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in (PATTERNS | {"card": _RUN}).items()))
 _MAYBE: Final = re.compile(r"@|[Bb]earer |AKIA|\d(?:[ -]?\d){7}")
 _GUARDED: Final = frozenset(GUARDED_KEYS)
+_CARD_DIGITS: Final = (13, 19)
 
 
 def passes_luhn(digits: str) -> bool:
@@ -50,9 +54,32 @@ def passes_luhn(digits: str) -> bool:
 
 
 def _mask(match: re.Match[str]) -> str:
-    if match.lastgroup == "card" and not passes_luhn(re.sub(r"\D", "", match.group())):
-        return match.group()
-    return MASK
+    return _without_cards(match.group()) if match.lastgroup == "card" else MASK
+
+
+def _without_cards(run: str) -> str:
+    """Return *run*, groups of digits with separators, with the card numbers in it masked, leftmost first."""
+    parts = re.split(r"([ -])", run)
+    groups, first = parts[::2], 0
+    while first < len(groups):
+        if last := _card_end(groups, first):
+            parts[2 * first : 2 * last - 1] = [MASK, *[""] * (2 * (last - first) - 2)]
+            first = last
+        else:
+            first += 1
+    return "".join(parts)
+
+
+def _card_end(groups: Sequence[str], first: int) -> int:
+    """Return the index behind the last group of the longest card number that begins at *first*, 0 if none does."""
+    end, digits = 0, ""
+    for index in range(first, len(groups)):
+        digits += groups[index]
+        if len(digits) > _CARD_DIGITS[1]:
+            break
+        if len(digits) >= _CARD_DIGITS[0] and passes_luhn(digits):
+            end = index + 1
+    return end
 
 
 def redact(text: str) -> str:
@@ -67,6 +94,8 @@ def _redact_value(value: Any) -> Any:
         return redact(value)
     if isinstance(value, list | tuple):
         return [_redact_value(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _redact_value(item) for key, item in value.items()}
     return value
 
 
@@ -77,6 +106,6 @@ def redacted_changes(attributes: Mapping[str, Any]) -> dict[str, Any]:
         if type(value) in (int, float, bool) or key in _GUARDED:
             continue
         masked = _redact_value(value)
-        if masked != value and list(masked) != list(value):
+        if masked != (list(value) if isinstance(value, tuple) else value):
             changes[key] = masked
     return changes

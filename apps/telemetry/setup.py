@@ -6,6 +6,7 @@ only a process's ``__main__`` does. Providers are made in the process that serve
 
 import os
 import platform
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,8 @@ from apps.telemetry.shipper import Route, Shipper
 from apps.telemetry.trail import Recorder
 
 SCOPE = "carousel"
+EARLY_COLLECTIONS = 4
+"""Collections of the metrics, a second apart, right after a start."""
 UNTRACED_URLS = "/healthz$,/readyz$,/metrics$,/v1/(logs|traces|metrics)$"
 """Routes that make no spans and no duration metric: probes, scrapes and ingest would feed on themselves."""
 
@@ -84,6 +87,7 @@ class Telemetry:
     meter_provider: MeterProvider
     logger_provider: LoggerProvider
     _shipper: Shipper | None = field(default=None, repr=False)
+    _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def instrument(self, app: Flask) -> None:
         """Let *app* make SERVER spans and HTTP metrics, except on the routes in `UNTRACED_URLS`."""
@@ -107,14 +111,23 @@ class Telemetry:
         """Begin to ship; make the providers global; take over the standard library's logging."""
         if self._shipper is not None:
             self._shipper.start()
+            threading.Thread(target=self._show_early, name="telemetry-early-metrics", daemon=True).start()
         trace.set_tracer_provider(self.tracer_provider)
         metrics.set_meter_provider(self.meter_provider)
         _logs.set_logger_provider(self.logger_provider)
         route_logging(self.recorder)
         self.recorder.event(names.PROCESS_STARTED, f"{self.config.node} started")
 
+    def _show_early(self) -> None:
+        """Collect a few times before the first interval is over, so that a node that came is seen at once."""
+        for _ in range(EARLY_COLLECTIONS):
+            if self._stopping.wait(1.0):
+                return
+            self.meter_provider.force_flush()
+
     def stop(self, timeout_s: float = 5.0) -> None:
         """Ship what is left, at most *timeout_s* long."""
+        self._stopping.set()
         self.recorder.event(names.PROCESS_STOPPED, f"{self.config.node} stopped")
         self.tracer_provider.shutdown()
         self.logger_provider.shutdown()

@@ -23,6 +23,8 @@ from apps.telemetry.outbox import Outbox
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
 MAX_BACKOFF_S: Final = 5.0
 MAX_RETRY_AFTER_S: Final = 30.0
+LAST_POST_S: Final = 0.2
+"""What a request that starts just before the end may take beyond it."""
 
 
 class Encodable(Protocol):
@@ -105,11 +107,14 @@ class Shipper:
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """Ship what is left within *timeout_s*, then end. Return whether all of it arrived."""
+        """Ship what is left within *timeout_s*, then end. Return whether all of it arrived.
+
+        A request that is under way may take as long as it may; it is not waited for any longer than that.
+        """
         self._stop_by = time.monotonic() + timeout_s
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(timeout_s + self._timeout_s)
+            self._thread.join(timeout_s + LAST_POST_S)
         self._session.close()
         return not any(len(route.outbox) for route in self._routes)
 
@@ -122,21 +127,27 @@ class Shipper:
 
     def _ship_all(self) -> None:
         for route in self._routes:
-            while records := route.outbox.oldest(self._batch):
+            while not self._is_over() and (records := route.outbox.oldest(self._batch)):
                 if not self._deliver(route, records):
                     return
                 route.outbox.free(len(records))
 
     def _deliver(self, route: Route, records: Sequence[Any]) -> bool:
         """Post *records* until the Collector has answered for good. False if the process ends before that."""
-        body = route.encode(records).SerializeToString()
+        try:
+            body = route.encode(records).SerializeToString()
+        except Exception as error:
+            # One record that no encoder takes must neither stop this thread nor take its neighbours along.
+            if len(records) > 1:
+                return all(self._deliver(route, [record]) for record in records)
+            self._lose(records, f"it cannot be encoded: {error}")
+            return True
         backoff_s = 0.1
         while True:
             try:
                 self._post(route.path, body)
             except Refused as refusal:
-                self.refused += len(records)
-                print(f"telemetry: {len(records)} records lost: {refusal}", file=sys.stderr, flush=True)
+                self._lose(records, str(refusal))
             except Unavailable as fault:
                 wait_s = fault.retry_after_s or backoff_s * random.uniform(0.5, 1.0)
                 if not self._may_wait(wait_s):
@@ -144,6 +155,19 @@ class Shipper:
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
                 continue
             return True
+
+    def _lose(self, records: Sequence[Any], why: str) -> None:
+        self.refused += len(records)
+        print(f"telemetry: {len(records)} records lost: {why}", file=sys.stderr, flush=True)
+
+    def _is_over(self) -> bool:
+        return self._stopping.is_set() and time.monotonic() >= self._stop_by
+
+    def _patience_s(self) -> float:
+        """Return how long one request may take now."""
+        if not self._stopping.is_set():
+            return self._timeout_s
+        return min(self._timeout_s, max(self._stop_by - time.monotonic(), LAST_POST_S))
 
     def _may_wait(self, wait_s: float) -> bool:
         if not self._stopping.is_set():
@@ -161,7 +185,7 @@ class Shipper:
                 self._endpoint + path,
                 data=body,
                 headers={"Content-Type": "application/x-protobuf"},
-                timeout=self._timeout_s,
+                timeout=self._patience_s(),
                 allow_redirects=False,
             )
         except requests.RequestException as error:

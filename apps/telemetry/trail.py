@@ -7,7 +7,8 @@ The journey id and the attempts travel as W3C baggage from hop to hop. The gatew
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote_plus
 
 from opentelemetry import baggage, context, trace
 from opentelemetry._logs import Logger, SeverityNumber
@@ -17,6 +18,11 @@ from opentelemetry.trace import format_span_id
 from apps.telemetry import names
 from apps.telemetry.process import UsageSampler
 from apps.telemetry.steps import Leg, Step
+
+CLIENT_MEMBERS: Final = 56
+"""Most baggage members that a client's request may hand on."""
+CLIENT_BAGGAGE_BYTES: Final = 7_168
+"""Most bytes that those may take on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +103,20 @@ class Trail:
 
 
 def without_our_baggage(current: Context | None = None) -> Context:
-    """Return the context without the baggage members that begin with ``carousel.``."""
+    """Return the context without the baggage members that begin with ``carousel.``, nor any beyond the room for them.
+
+    A propagator drops what exceeds its limits (W3C Baggage §3.3.2: 64 members and 8192 bytes at the least), and ours
+    come last: a client's own must leave room for them.
+    """
     current = context.get_current() if current is None else current
-    for name in baggage.get_all(current):
-        if name.startswith(names.BAGGAGE_PREFIX):
+    members, size = 0, 0
+    for name, value in baggage.get_all(current).items():
+        length = len(quote_plus(name)) + len(quote_plus(str(value))) + 2
+        is_ours = name.startswith(names.BAGGAGE_PREFIX)
+        if is_ours or members >= CLIENT_MEMBERS or size + length > CLIENT_BAGGAGE_BYTES:
             current = baggage.remove_baggage(name, current)
+        else:
+            members, size = members + 1, size + length
     return current
 
 
@@ -153,13 +168,17 @@ class Recorder:
         Without baggage (somebody called this node directly) the journey is named after the current span.
         """
         members = baggage.get_all()
-        journey_id = members.get(names.BAGGAGE_JOURNEY)
+        span = trace.get_current_span()
+        journey_id = str(members.get(names.BAGGAGE_JOURNEY) or format_span_id(span.get_span_context().span_id))
+        span.set_attribute(names.JOURNEY_ID, journey_id)
         synthetic = members.get(names.BAGGAGE_SYNTHETIC)
+        if synthetic:
+            span.set_attribute(names.SYNTHETIC_TYPE, str(synthetic))
         attempt = _count(members.get(names.BAGGAGE_ATTEMPT))
         outer = _count(members.get(names.BAGGAGE_PARENT_ATTEMPT)) if leg is Leg.SERVICE2 else attempt
         return Trail(
             self,
-            str(journey_id) if journey_id else format_span_id(trace.get_current_span().get_span_context().span_id),
+            journey_id,
             entity,
             method,
             attempt=outer,

@@ -5,6 +5,7 @@
     CallError
     ├── Unsent          the connection was refused: the request never left
     ├── TimedOut        no whole answer within the time that was left
+    │   └── TooLate     no time was left to ask: the request never left
     ├── Reset           the connection broke after the request was sent
     └── Oversized       the answer is larger than allowed
 """
@@ -42,6 +43,10 @@ class TimedOut(CallError):
     error_type = "timeout"
 
 
+class TooLate(TimedOut):
+    """No time was left to ask: the request never left, and nobody but the clock is to blame."""
+
+
 class Reset(CallError):
     """The connection broke after the request was sent, so nobody knows what became of it."""
 
@@ -63,12 +68,22 @@ class Answer:
     body: bytes
 
 
+class _Session(requests.Session):
+    """A session to which no answer is a redirect.
+
+    Even when told not to follow one, requests works out where it leads, and reads the whole answer for it.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def new_session(connections: int) -> requests.Session:
     """Return a session that keeps up to *connections* open to each node and looks at no proxy settings.
 
     With fewer connections than threads, the surplus would be opened and thrown away for each request.
     """
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections, max_retries=0)
     session.mount("http://", adapter)
@@ -84,17 +99,20 @@ def call(
     Raises:
         Unsent: the request never left.
         TimedOut: the time was up first.
+        TooLate: it was up before the request could leave.
         Reset: the connection broke after the request was sent.
         Oversized: the answer has more than *max_bytes*.
     """
     left_s = deadline.left_s()
     if left_s <= 0:
-        raise TimedOut("no time was left to ask")
+        raise TooLate("no time was left to ask")
     try:
         response = session.send(
             request, timeout=(min(CONNECT_TIMEOUT_S, left_s), left_s), stream=True, allow_redirects=False
         )
     except requests.ConnectTimeout as error:
+        if left_s < CONNECT_TIMEOUT_S:
+            raise TooLate(f"no connection within the {left_s:.3f} s that were left") from error
         raise Unsent(str(error)) from error
     except requests.Timeout as error:
         raise TimedOut(f"no answer within {left_s:.3f} s") from error
@@ -116,19 +134,32 @@ def _body(response: requests.Response, deadline: Deadline, max_bytes: int) -> by
     parts: list[bytes] = []
     size = 0
     try:
-        # read1 returns what has come: a node that drips bytes cannot stretch the deadline chunk by chunk.
-        while part := response.raw.read1(65_536, decode_content=True):
+        while part := _next_part(response, deadline):
             parts.append(part)
             size += len(part)
             if size > max_bytes:
                 raise Oversized(f"the answer has more than {max_bytes} bytes")
-            if deadline.left_s() <= 0:
-                raise TimedOut("the answer was not whole in time")
     except ReadTimeoutError as error:
         raise TimedOut("the answer was not whole in time") from error
     except (HTTPError, OSError) as error:
         raise Reset(str(error)) from error
     return b"".join(parts)
+
+
+def _next_part(response: requests.Response, deadline: Deadline) -> bytes:
+    """Return what has come of the body, empty at its end.
+
+    A node that drips bytes cannot stretch the deadline: read1 returns what there is, and each wait is for the time that
+    is left now, not for that which was left when the request was sent.
+    """
+    left_s = deadline.left_s()
+    if left_s <= 0:
+        raise TimedOut("the answer was not whole in time")
+    sock = getattr(response.raw.connection, "sock", None)
+    if sock is not None:
+        sock.settimeout(left_s)
+    part: bytes = response.raw.read1(65_536, decode_content=True)
+    return part
 
 
 def monotonic_ms(since: float) -> float:

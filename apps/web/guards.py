@@ -56,12 +56,14 @@ def read_token(path: Path) -> str:
     """Return the token in the file *path*.
 
     Raises:
-        SettingError: there is no such file, or it is empty.
+        SettingError: there is no such file, it is empty, or it holds no ASCII.
     """
     try:
         token = path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise SettingError("token file", str(path), f"a readable file with a token ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SettingError("token file", str(path), "a file with a token of ASCII characters") from error
     if not token:
         raise SettingError("token file", str(path), "a file with a token, not an empty one")
     return token

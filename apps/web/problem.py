@@ -24,13 +24,13 @@ def problem(status: int, detail: str, **members: Any) -> Response:
     """Return an error answer.
 
     Args:
-        status: HTTP status code; its phrase is the title.
+        status: HTTP status code; its phrase, or that of its class where it is not registered, is the title.
         detail: what is wrong, and what was expected.
         members: extension members; one that is None is left out.
     """
     shape: dict[str, Any] = {
         "type": "about:blank",
-        "title": http.HTTPStatus(status).phrase,
+        "title": _phrase(status),
         "status": status,
         "detail": detail,
         "traceId": current_trace_id(),
@@ -38,6 +38,14 @@ def problem(status: int, detail: str, **members: Any) -> Response:
     }
     body = json.dumps({key: value for key, value in shape.items() if value is not None}, ensure_ascii=False)
     return Response(body + "\n", status, content_type=CONTENT_TYPE)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        # RFC 9110 §15: an unknown code is read as the x00 of its class.
+        return http.HTTPStatus(status // 100 * 100).phrase
 
 
 def answer_problems(app: Flask) -> None:

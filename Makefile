@@ -1,0 +1,48 @@
+# Every command of the repository. The logic is in deploy/native/; `make` alone lists the commands.
+PYTHON ?= python3
+NATIVE := $(PYTHON) deploy/native/bootstrap.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo stop status logs doctor engines load setup test check fmt clean distclean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
+
+demo: ## start everything natively, without Docker, and prove it with one request
+	@$(NATIVE) demo
+
+stop: ## stop what runs, whatever state it is in
+	@$(NATIVE) stop
+
+status: ## the programs: state, pid, uptime, port, ready or why not
+	@$(NATIVE) status
+
+logs: ## follow the logs; NODE=service1-2 for one program, FOLLOW=0 to stop at the end
+	@NODE=$(NODE) FOLLOW=$(FOLLOW) $(NATIVE) logs
+
+doctor: ## what was found, what fits, what is missing and the line that gets it
+	@$(NATIVE) doctor
+
+engines: ## get every engine that can be had natively into .tools/
+	@$(NATIVE) engines
+
+load: ## locust against the running stack; USERS=10 RATE=20 TIME=60s, WEB=1 for its page
+	@USERS=$(USERS) RATE=$(RATE) TIME=$(TIME) WEB=$(WEB) $(NATIVE) load
+
+setup: ## make .venv with everything for development
+	@$(NATIVE) setup
+
+test: ## set up what it needs and run all tests, the end-to-end ones against real engines; ARGS="-k ring"
+	@$(NATIVE) test $(ARGS)
+
+check: ## format, lint, types, import rules, fast tests
+	@$(NATIVE) check
+
+fmt: ## format the code and repair what the linter can
+	@$(NATIVE) fmt
+
+clean: ## stop, and remove .run (data, logs, secrets)
+	@$(NATIVE) clean
+
+distclean: ## clean, and remove .tools and .venv
+	@$(NATIVE) distclean

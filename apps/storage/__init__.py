@@ -1,0 +1,1 @@
+"""The storage app: takes OTLP, keeps logs, spans and metrics, answers searches."""

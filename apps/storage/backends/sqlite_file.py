@@ -1,0 +1,201 @@
+"""The file behind the SQLite back end: its tables, how it is opened, who may write to it.
+
+One inverted index answers every search (ADR-0004): the FTS5 table holds the words of a log *and* one token each for its
+trace, node, app, step, severity and state, so every filter is the same kind of look-up. A log's rowid is its key, which
+is its time; so a time window is a range of rowids, and order comes for free.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from apps.storage.errors import StoreInUse, StoreUnavailable
+from apps.storage.model import NewLog
+from apps.storage.query import LogQuery, State
+from apps.telemetry.record import is_error
+
+APPLICATION_ID: Final = 0x4341524F  # "CARO"
+VERSION: Final = 1
+
+_SCHEMA: Final = f"""
+CREATE TABLE origin (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, app TEXT NOT NULL, node TEXT NOT NULL,
+    resource BLOB NOT NULL, resource_schema_url TEXT NOT NULL, scope BLOB NOT NULL, scope_schema_url TEXT NOT NULL
+) STRICT;
+CREATE TABLE log (key INTEGER PRIMARY KEY, origin INTEGER NOT NULL, raw BLOB NOT NULL) STRICT;
+CREATE TABLE log_identity (identity BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE VIRTUAL TABLE log_token USING fts5(
+    token, content='', detail=none, columnsize=0, tokenize="ascii tokenchars ':#.-_'"
+);
+CREATE TABLE span (
+    id INTEGER PRIMARY KEY, trace_id BLOB NOT NULL, span_id BLOB NOT NULL, time INTEGER NOT NULL,
+    origin INTEGER NOT NULL, raw BLOB NOT NULL, UNIQUE (trace_id, span_id)
+) STRICT;
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, origin INTEGER NOT NULL, name TEXT NOT NULL, head BLOB NOT NULL
+) STRICT;
+CREATE TABLE point (
+    series INTEGER NOT NULL, time INTEGER NOT NULL, raw BLOB NOT NULL, PRIMARY KEY (series, time)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE node (
+    app TEXT NOT NULL, node TEXT NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+    logs INTEGER NOT NULL, spans INTEGER NOT NULL, points INTEGER NOT NULL, PRIMARY KEY (app, node)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+"""
+
+_CHUNKS: Final = (2048, 256, 32, 8, 1)
+"""Rows of one INSERT. The interpreter's lock is given away once for each statement, and a thread that wants it back
+may wait a whole switch interval for it: a row a statement made the writer 30 times slower under load."""
+
+
+@contextmanager
+def as_store_errors() -> Iterator[None]:
+    """Turn whatever SQLite refuses into `StoreUnavailable`."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{type(error).__name__.removesuffix('Error')}: {error}") from error
+
+
+def run(connection: apsw.Connection, sql: str, bindings: Any = ()) -> list[Any]:
+    """Run *sql* and return all rows. One that is not read to its end may not have had its effect."""
+    return list(connection.execute(sql, bindings))
+
+
+def insert_all(connection: apsw.Connection, into: str, rows: list[tuple[Any, ...]], ending: str = "") -> list[Any]:
+    """Run ``INSERT INTO <into> VALUES … <ending>`` for all *rows* in few statements; return what they return."""
+    if not rows:
+        return []
+    one = "(" + ",".join("?" * len(rows[0])) + ")"
+    returned: list[Any] = []
+    start = 0
+    for size in _CHUNKS:
+        while len(rows) - start >= size:
+            flat = tuple(chain.from_iterable(rows[start : start + size]))
+            returned += run(connection, f"INSERT INTO {into} VALUES {','.join([one] * size)} {ending}", flat)
+            start += size
+    return returned
+
+
+class FileLock:
+    """Keeps a second process from opening the store; the system frees it when its holder dies.
+
+    Raises:
+        StoreInUse: somebody else holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise StoreInUse(f"{path} is in use by process {holder or 'unknown'}; a store has one writer") from None
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Let others open the store."""
+        os.close(self._descriptor)
+
+
+def open_writer(path: Path, *, cache_kib: int, busy_ms: int, checkpoint_pages: int) -> apsw.Connection:
+    """Return the one connection that writes to and checkpoints the file at *path*; tables are made if it is new.
+
+    Raises:
+        StoreUnavailable: it cannot be opened, is no database, or was made by another version.
+    """
+    # The journal files take the mode of the database file: nobody else reads the logs.
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
+    with as_store_errors():
+        connection = apsw.Connection(str(path))
+        try:
+            connection.set_busy_timeout(busy_ms)
+            run(connection, "PRAGMA journal_mode = WAL")
+            # FULL: a commit is in the log on the disk, not in the system's cache, before it is acknowledged.
+            run(connection, "PRAGMA synchronous = FULL")
+            run(connection, f"PRAGMA wal_autocheckpoint = {checkpoint_pages}")
+            run(connection, f"PRAGMA cache_size = -{cache_kib}")
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare(connection: apsw.Connection, path: Path) -> None:
+    application = run(connection, "PRAGMA application_id")[0][0]
+    version = run(connection, "PRAGMA user_version")[0][0]
+    is_new = not run(connection, "SELECT 1 FROM sqlite_schema LIMIT 1")
+    if is_new:
+        with connection:
+            run(connection, _SCHEMA)
+    elif (application, version) != (APPLICATION_ID, VERSION):
+        raise StoreUnavailable(f"{path} is no storage file of version {VERSION} (it says {application:#x}, {version})")
+
+
+def open_reader(path: Path, *, busy_ms: int) -> apsw.Connection:
+    """Return a connection that only reads, and so never checkpoints."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(busy_ms)
+    return connection
+
+
+@lru_cache(maxsize=8192)
+def _token(kind: str, value: str) -> str:
+    """Return the token of a filter's *value*: itself where the tokenizer leaves it whole, else its hash."""
+    if re.fullmatch(r"[a-z0-9._-]{1,64}", value, re.ASCII):
+        return f"{kind}:{value}"
+    return f"{kind}:#{hashlib.blake2b(value.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+def _state_token(is_error_record: bool) -> str:
+    return "e:error" if is_error_record else "e:ok"
+
+
+def tokens_of(log: NewLog) -> str:
+    """Return everything a log is found by, one word each; words have no colon, filters have one."""
+    tokens = [
+        *log.words,
+        _token("n", log.origin.node),
+        _token("a", log.origin.app),
+        f"s:{log.severity}",
+        _state_token(is_error(log.severity)),
+    ]
+    if log.trace_id:
+        tokens.append(f"t:{log.trace_id.hex()}")
+    if log.step:
+        tokens.append(_token("p", log.step))
+    return " ".join(tokens)
+
+
+def match_of(query: LogQuery) -> str:
+    """Return the FTS5 expression of a query, empty if it has no filter but time."""
+    groups: list[Iterable[str]] = [[word] for word in sorted(query.words)]
+    if query.trace_id:
+        groups.append([f"t:{query.trace_id.hex()}"])
+    for kind, values in (("n", query.nodes), ("a", query.apps), ("p", query.steps)):
+        if values:
+            groups.append([_token(kind, value) for value in values])
+    if query.min_severity:
+        groups.append([f"s:{number}" for number in range(query.min_severity, 25)])
+    if query.state is not None:
+        groups.append([_state_token(query.state is State.ERROR)])
+    return " AND ".join("(" + " OR ".join(f'"{token}"' for token in group) + ")" for group in groups)

@@ -1,0 +1,394 @@
+"""The one thread that writes: it takes the batches that wait, and commits them together.
+
+A commit waits for the disk; the more batches share one, the less each costs. While one group is on its way to the disk
+the next one gathers.
+"""
+
+import logging
+import threading
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final
+
+import apsw
+
+from apps.storage.backends.sqlite_file import insert_all, run, tokens_of
+from apps.storage.errors import StoreBusy, StoreError, StoreUnavailable
+from apps.storage.model import Batch, NewLog, Origin, Point, Series, Span, Written
+from apps.storage.seldom import Seldom
+
+_log = logging.getLogger(__name__)
+_seldom = Seldom(_log)
+
+GROUP_RECORDS: Final = 8192
+"""Records that one commit takes at most (but at least one batch)."""
+OVERHEAD_BYTES: Final = 1024
+"""What a waiting record costs beside its bytes."""
+PURGE_EVERY_S: Final = 60.0
+FAILURE_STICKS_S: Final = 10.0
+"""How long after a failed commit the store calls itself not ready, if nothing has proved otherwise."""
+MAX_CACHED: Final = 65_536
+
+
+@dataclass(slots=True)
+class _Job:
+    batch: Batch
+    weight: int
+    is_purge: bool = False
+    done: "Future[Written]" = field(default_factory=Future)
+
+
+class Writer:
+    """Commits batches in a thread of its own, which owns *connection* from here on.
+
+    Args:
+        connection: the only one that writes to the file.
+        queue_bytes: how much may wait; more raises `StoreBusy`.
+        metrics_age_s: metric points older than that are dropped.
+        clock: unix nanoseconds.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        queue_bytes: int,
+        metrics_age_s: float,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._connection = connection
+        self._queue_bytes = queue_bytes
+        self._tables = _Tables(connection)
+        self._age_ns = int(metrics_age_s * 1e9)
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: deque[_Job] = deque()
+        self._pending_bytes = 0
+        self._is_closing = False
+        self._failure: tuple[float, str] | None = None
+        self._purged_at = float("-inf")
+        self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, batch: Batch, timeout_s: float) -> Written:
+        """Hand *batch* over and wait for its commit. See `Store.write`."""
+        return self._submit(_Job(batch, _weight(batch)), timeout_s)
+
+    def _submit(self, job: _Job, timeout_s: float) -> Written:
+        with self._changed:
+            if self._is_closing:
+                raise StoreUnavailable("the store is closed")
+            if self._pending_bytes and self._pending_bytes + job.weight > self._queue_bytes:
+                raise StoreBusy(f"{self._pending_bytes} bytes wait to be committed already")
+            self._waiting.append(job)
+            self._pending_bytes += job.weight
+            self._changed.notify()
+        try:
+            return job.done.result(timeout_s)
+        except TimeoutError:
+            # Not begun yet: then nobody has to do it any more. Begun: it will be committed, and sent again in vain.
+            job.done.cancel()
+            raise StoreBusy(f"no commit within {timeout_s:g} s") from None
+
+    def failure(self) -> str | None:
+        """Return why commits fail at the moment, None if they do not."""
+        if not self._thread.is_alive():
+            return "the store is closed" if self._is_closing else "the writer has died"
+        failure = self._failure
+        return failure[1] if failure and time.monotonic() - failure[0] < FAILURE_STICKS_S else None
+
+    def pending_bytes(self) -> int:
+        """Return how much is not committed yet."""
+        with self._changed:
+            return self._pending_bytes
+
+    def purge(self, timeout_s: float = 10.0) -> None:
+        """Drop old metric points now, behind what waits already.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        self._submit(_Job(Batch(), 0, is_purge=True), timeout_s)
+
+    def close(self) -> None:
+        """Commit what waits, then let go of the file. A second call does nothing."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while jobs := self._next_group():
+                self._commit(jobs)
+                with self._changed:
+                    self._pending_bytes -= sum(job.weight for job in jobs)
+                self._purge_if_due()
+            run(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        except apsw.Error as error:
+            _log.warning("last checkpoint failed", extra={"fields": {"error": str(error)}})
+        finally:
+            self._connection.close()
+
+    def _next_group(self) -> list[_Job]:
+        """Return the batches to commit next, in the order they came; empty when there will be no more."""
+        with self._changed:
+            while not self._waiting and not self._is_closing:
+                if not self._changed.wait(PURGE_EVERY_S):
+                    self._purge_if_due()
+            group: list[_Job] = []
+            records = 0
+            while self._waiting and (not group or records + len(self._waiting[0].batch) <= GROUP_RECORDS):
+                job = self._waiting.popleft()
+                records += len(job.batch)
+                group.append(job)
+            return group
+
+    def _commit(self, group: Sequence[_Job]) -> None:
+        jobs = [job for job in group if job.done.set_running_or_notify_cancel()]
+        if not jobs:
+            return
+        try:
+            results = self._transaction(lambda: self._tables.insert([job.batch for job in jobs]))
+            if any(job.is_purge for job in jobs):
+                self._purge()
+        except StoreError as error:
+            self._failure = (time.monotonic(), str(error))
+            for job in jobs:
+                job.done.set_exception(error)
+        else:
+            self._failure = None
+            for job, written in zip(jobs, results, strict=True):
+                job.done.set_result(written)
+
+    def _transaction(self, work: Callable[[], list[Written]]) -> list[Written]:
+        try:
+            run(self._connection, "BEGIN IMMEDIATE")
+            results = work()
+            run(self._connection, "COMMIT")
+            return results
+        # Whatever it is, nobody may be left waiting, and the sender has to send again.
+        except Exception as error:
+            self._tables.forget()
+            if self._connection.in_transaction:
+                run(self._connection, "ROLLBACK")
+            _seldom.error("commit failed", error)
+            raise StoreUnavailable(f"{type(error).__name__.removesuffix('Error')}: {error}") from error
+
+    def _purge_if_due(self) -> None:
+        if time.monotonic() - self._purged_at < PURGE_EVERY_S:
+            return
+        self._purged_at = time.monotonic()
+        try:
+            self._purge()
+        except StoreError as error:
+            _seldom.error("old metric points could not be dropped", error)
+
+    def _purge(self) -> None:
+        self._transaction(lambda: self._tables.drop_points(self._clock() - self._age_ns))
+
+
+def _weight(batch: Batch) -> int:
+    records: Iterable[NewLog | Span | Point] = chain(batch.logs, batch.spans, batch.points)
+    return sum(len(record.raw) for record in records) + OVERHEAD_BYTES * (len(batch) + 1)
+
+
+class _Tables:
+    """Puts records into the tables. Every method runs inside a transaction of the caller's."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._origins: dict[bytes, int] = {}
+        self._series: dict[bytes, int] = {}
+        self._next_key: dict[int, int] = {}
+
+    def forget(self) -> None:
+        """Drop what was remembered of a transaction that did not happen."""
+        self._origins.clear()
+        self._series.clear()
+        self._next_key.clear()
+
+    def insert(self, batches: Sequence[Batch]) -> list[Written]:
+        """Insert all records of *batches* that are not there yet; return what became of each batch."""
+        if len(self._origins) > MAX_CACHED or len(self._series) > MAX_CACHED:
+            self.forget()
+        logs = self._new(batches, lambda batch: batch.logs, _identity, self._new_identities)
+        spans = self._new(batches, lambda batch: batch.spans, _span_id, self._insert_spans)
+        points = self._new(batches, lambda batch: batch.points, self._point_id, self._insert_points)
+        self._insert_logs([log for found in logs for log in found])
+        self._count_nodes(chain(*logs), chain(*spans), chain(*points))
+        stored = [len(logs[n]) + len(spans[n]) + len(points[n]) for n in range(len(batches))]
+        written = [Written(count, len(batch) - count) for count, batch in zip(stored, batches, strict=True)]
+        self._add("duplicates", sum(result.duplicates for result in written))
+        self._add("rejected", sum(batch.rejected for batch in batches))
+        self._add("points_held", sum(map(len, points)))
+        return written
+
+    def drop_points(self, oldest: int) -> list[Written]:
+        """Drop metric points before *oldest*, and series that have none left."""
+        dropped = 0
+        for (series,) in run(self._connection, "SELECT id FROM series"):
+            run(self._connection, "DELETE FROM point WHERE series = ? AND time < ?", (series, oldest))
+            dropped += self._connection.changes()
+        if dropped:
+            run(
+                self._connection,
+                "DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM point WHERE point.series = series.id)",
+            )
+            self._series.clear()
+            self._add("points_held", -dropped)
+        return []
+
+    def _new(
+        self,
+        batches: Sequence[Batch],
+        records_of: Callable[[Batch], Sequence[Any]],
+        identity_of: Callable[[Any], Any],
+        put: Callable[[dict[Any, Any]], set[Any]],
+    ) -> list[list[Any]]:
+        """Return, batch by batch, the records that are new. *put* is given the first of each identity."""
+        first: dict[Any, Any] = {}
+        owner: dict[Any, int] = {}
+        for number, batch in enumerate(batches):
+            for record in records_of(batch):
+                identity = identity_of(record)
+                if first.setdefault(identity, record) is record:
+                    owner.setdefault(identity, number)
+        new = put(first) if first else set()
+        found: list[list[Any]] = [[] for _ in batches]
+        for identity, record in first.items():
+            if identity in new:
+                found[owner[identity]].append(record)
+        return found
+
+    def _new_identities(self, logs: dict[bytes, NewLog]) -> set[bytes]:
+        rows = [(identity,) for identity in sorted(logs)]
+        ending = "ON CONFLICT DO NOTHING RETURNING identity"
+        return {row[0] for row in insert_all(self._connection, "log_identity (identity)", rows, ending)}
+
+    def _insert_logs(self, logs: list[NewLog]) -> None:
+        if not logs:
+            return
+        # In the order of keys: FTS5 flushes its buffer whenever a rowid is not greater than the one before.
+        logs.sort(key=lambda log: log.time)
+        keys = self._free_keys([log.time for log in logs])
+        origins = [self._origin(log.origin) for log in logs]
+        rows = [(key, origin, log.raw) for key, origin, log in zip(keys, origins, logs, strict=True)]
+        insert_all(self._connection, "log (key, origin, raw)", rows)
+        tokens = [(key, tokens_of(log)) for key, log in zip(keys, logs, strict=True)]
+        insert_all(self._connection, "log_token (rowid, token)", tokens)
+
+    def _free_keys(self, times: Sequence[int]) -> list[int]:
+        """Return one free key for each of *times* (ascending): the time itself, or the next nanosecond not taken."""
+        wanted: list[int] = []
+        floor = -1
+        for moment in times:
+            floor = max(self._next_key.get(moment, moment), floor + 1)
+            wanted.append(floor)
+        taken = self._taken(wanted)
+        if not taken and wanted == list(times):
+            return wanted
+        known = set(wanted)
+        keys: list[int] = []
+        floor = -1
+        for moment, wish in zip(times, wanted, strict=True):
+            floor = max(wish, floor + 1)
+            while floor in taken or (floor not in known and self._taken([floor])):
+                floor += 1
+            keys.append(floor)
+            if floor != moment:
+                # A clock that stands still would else be walked from its first record each time.
+                self._next_key[moment] = floor + 1
+        if len(self._next_key) > MAX_CACHED:
+            self._next_key.clear()
+        return keys
+
+    def _taken(self, keys: Sequence[int]) -> set[int]:
+        rows = run(
+            self._connection,
+            "SELECT log.key FROM carray(?) AS wanted CROSS JOIN log ON log.key = wanted.value",
+            (apsw.carray(array("q", keys)),),
+        )
+        return {row[0] for row in rows}
+
+    def _insert_spans(self, spans: dict[tuple[bytes, bytes], Span]) -> set[tuple[bytes, bytes]]:
+        rows = [
+            (span.trace_id, span.span_id, span.time, self._origin(span.origin), span.raw)
+            for _, span in sorted(spans.items())
+        ]
+        ending = "ON CONFLICT DO NOTHING RETURNING trace_id, span_id"
+        return set(insert_all(self._connection, "span (trace_id, span_id, time, origin, raw)", rows, ending))
+
+    def _point_id(self, point: Point) -> tuple[int, int]:
+        return self._series_id(point.series), point.time
+
+    def _insert_points(self, points: dict[tuple[int, int], Point]) -> set[tuple[int, int]]:
+        rows = [(*identity, point.raw) for identity, point in sorted(points.items(), key=lambda item: item[0])]
+        ending = "ON CONFLICT DO NOTHING RETURNING series, time"
+        return set(insert_all(self._connection, "point (series, time, raw)", rows, ending))
+
+    def _origin(self, origin: Origin) -> int:
+        known = self._origins.get(origin.digest)
+        if known is None:
+            row = (
+                origin.digest, origin.app, origin.node, origin.resource, origin.resource_schema_url,
+                origin.scope, origin.scope_schema_url,
+            )  # fmt: skip
+            insert_all(
+                self._connection,
+                "origin (digest, app, node, resource, resource_schema_url, scope, scope_schema_url)",
+                [row],
+                "ON CONFLICT DO NOTHING",
+            )
+            known = self._origins[origin.digest] = self._id("origin", origin.digest)
+        return known
+
+    def _series_id(self, series: Series) -> int:
+        known = self._series.get(series.digest)
+        if known is None:
+            row = (series.digest, self._origin(series.origin), series.name, series.head)
+            insert_all(self._connection, "series (digest, origin, name, head)", [row], "ON CONFLICT DO NOTHING")
+            known = self._series[series.digest] = self._id("series", series.digest)
+        return known
+
+    def _id(self, table: str, digest: bytes) -> int:
+        return int(run(self._connection, f"SELECT id FROM {table} WHERE digest = ?", (digest,))[0][0])
+
+    def _count_nodes(self, logs: Iterable[NewLog], spans: Iterable[Span], points: Iterable[Point]) -> None:
+        seen: dict[tuple[str, str], list[int]] = {}
+        marked = chain(
+            ((log.origin, log.time, 2) for log in logs),
+            ((span.origin, span.time, 3) for span in spans),
+            ((point.series.origin, point.time, 4) for point in points),
+        )
+        for origin, moment, column in marked:
+            node = seen.setdefault((origin.app, origin.node), [moment, moment, 0, 0, 0])
+            node[0] = min(node[0], moment)
+            node[1] = max(node[1], moment)
+            node[column] += 1
+        insert_all(
+            self._connection,
+            "node (app, node, first_seen, last_seen, logs, spans, points)",
+            [(*name, *counts) for name, counts in seen.items()],
+            "ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen),"
+            " last_seen = max(last_seen, excluded.last_seen), logs = logs + excluded.logs,"
+            " spans = spans + excluded.spans, points = points + excluded.points",
+        )
+
+    def _add(self, counter: str, amount: int) -> None:
+        if amount:
+            ending = "ON CONFLICT DO UPDATE SET value = value + excluded.value"
+            insert_all(self._connection, "counter (name, value)", [(counter, amount)], ending)
+
+
+def _identity(log: NewLog) -> bytes:
+    return log.identity
+
+
+def _span_id(span: Span) -> tuple[bytes, bytes]:
+    return span.trace_id, span.span_id
