@@ -105,7 +105,20 @@ def _ask_service2(service: Service1, trail: Trail, deadline: Deadline) -> Answer
     trail.step(steps.SERVICE2_ASKED, {names.PEER: "gateway"})
     asked = time.monotonic()
     handed_on = [(name, value) for name, value in request.headers.items() if name.lower() in _HANDED_ON]
-    answer = service.gateway.ask(trail, request.method, request.get_data(), deadline, handed_on)
+    try:
+        answer = service.gateway.ask(trail, request.method, request.get_data(), deadline, handed_on)
+    except CallError as error:
+        trail.step(
+            steps.SERVICE2_UNANSWERED,
+            {
+                names.PEER: "gateway",
+                names.ERROR_TYPE: error.error_type,
+                names.DURATION_MS: monotonic_ms(asked),
+                names.REASON: str(error),
+            },
+            severity=SeverityNumber.ERROR,
+        )
+        raise
     fields: dict[str, Any] = {
         names.PEER: "gateway",
         names.STATUS: answer.status,

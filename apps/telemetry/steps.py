@@ -90,7 +90,11 @@ SERVICE1_FAILED: Final = _step(
     18, "gateway.service1.request.failed", names.REQUEST_FAILED, Leg.SERVICE1, "request to service 1 failed"
 )
 
-VARIANTS: Final = (SERVICE1_BUG, SERVICE2_BUG, SERVICE2_FAILED, SERVICE1_FAILED)
+SERVICE2_UNANSWERED: Final = _step(
+    15, "service1.service2.request.failed", names.REQUEST_FAILED, Leg.SERVICE1, "request for service 2 failed"
+)
+
+VARIANTS: Final = (SERVICE1_BUG, SERVICE2_BUG, SERVICE2_FAILED, SERVICE2_UNANSWERED, SERVICE1_FAILED)
 """What may stand in place of one of the nineteen."""
 
 BY_NAME: Final = {step.name: step for step in (*STEPS, *VARIANTS)}
@@ -143,7 +147,10 @@ def _span(first: int, last: int) -> range:
 
 _BACK: Final = (14, 15, 17, 18, 19)
 _FAILED1: Final = _places(1, 2, 3, 19, failed=SERVICE1_FAILED)
-_FAILED2: Final = _places(*_span(1, 9), *_BACK, failed=SERVICE2_FAILED)
+_FAILED2: Final = _places(*_span(1, 9), *_BACK, failed=SERVICE2_FAILED) | {
+    # The gateway gives up a moment before service 1 would; if its answer is late, service 1 has given up as well.
+    15: (SERVICE2_ANSWER_AT_SERVICE1.name, SERVICE2_UNANSWERED.name),
+}
 _TURNED_AWAY: Final = _places(1, 19, failed=SERVICE1_FAILED)
 
 OUTCOMES: Final = (

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-HOP_MARGIN_MS: Final = 30
-"""Kept back at each hop, so that the hop inside gives up first and the one outside can still say so."""
+HOP_MARGIN_MS: Final = (30, 100)
+"""Kept back at each hop, so that the hop inside gives up first and the one outside can still say so: a tenth of
+what is left, within these bounds."""
 
 
 class Deadline:
@@ -21,7 +22,9 @@ class Deadline:
 
     def for_next_hop_ms(self) -> int:
         """Return what to hand on: whole milliseconds, less the margin; 0 if it is too late to ask."""
-        return max(int(self.left_s() * 1000) - HOP_MARGIN_MS, 0)
+        left_ms = int(self.left_s() * 1000)
+        least, most = HOP_MARGIN_MS
+        return max(left_ms - min(max(left_ms // 10, least), most), 0)
 
 
 def deadline_ms(field: str | None, cap_ms: int) -> int:

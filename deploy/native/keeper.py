@@ -107,6 +107,13 @@ class Keeper:
         """Tell whether the supervisord that `start` began has ended."""
         return self._process is not None and self._process.poll() is not None
 
+    def reap(self) -> None:
+        """Take leave of the supervisord that `start` began and that has been stopped; waits a moment for its end."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=2.0)
+                self._process = None
+
     def states(self) -> dict[str, State]:
         """Return each program's state by name.
 
@@ -187,5 +194,7 @@ class _Transport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        del host
-        return _Connection(self._path)
+        # `close` of the base class closes what is here.
+        connection = _Connection(self._path)
+        self._connection = host, connection
+        return connection

@@ -68,8 +68,6 @@ def _app_env(config: StackConfig, engines: Engines, node: str, port: int) -> dic
     shared = {key: config.values[key] for key in APP_KEYS if config.values.get(key)}
     endpoint = config.url("storage") if engines.collector is None else config.url("collector", "collector-http")
     return shared | {
-        # Compiled code is kept, whatever the caller's shell says: without it a start takes three times as long.
-        "PYTHONDONTWRITEBYTECODE": "",
         "CAROUSEL_NODE": node,
         "CAROUSEL_PORT": str(port),
         "CAROUSEL_RUN_DIR": str(config.run_dir),

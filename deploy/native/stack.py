@@ -322,6 +322,7 @@ class Stack:
             end([pid for pid, name in alive.items() if pid == keeper_pid or name == "supervisord"], patience_s=1.0)
         left = end(processes.ours(self.config.run_dir))
         if not left:
+            self.keeper.reap()
             self._forget()
         return left
 
