@@ -119,12 +119,12 @@ def _client_request(gateway: Gateway, entity: str) -> Response:
         names.STATUS: answer.status_code,
         names.DURATION_MS: monotonic_ms(started),
     }
-    if result.error_type:
-        fields[names.ERROR_TYPE] = result.error_type
+    is_error = answer.status_code >= 500
+    if is_error:
+        # As on the span and on the duration metric: why it failed is told where it failed.
+        fields[names.ERROR_TYPE] = str(answer.status_code)
     trail.step(
-        steps.CLIENT_ANSWERED,
-        fields,
-        severity=SeverityNumber.ERROR if answer.status_code >= 500 else SeverityNumber.INFO,
+        steps.CLIENT_ANSWERED, fields, severity=SeverityNumber.ERROR if is_error else SeverityNumber.INFO
     )
     return answer
 

@@ -30,6 +30,12 @@ APP_KEYS = (
     "CAROUSEL_FAULT_HEADERS",
     "CAROUSEL_SEED",
     "CAROUSEL_ECHO",
+    "CAROUSEL_PART1_MS",
+    "CAROUSEL_PART2_MS",
+    "CAROUSEL_WORK_MS",
+    "CAROUSEL_EJECT_AFTER",
+    "CAROUSEL_EJECTION_S",
+    "CAROUSEL_PROBE_INTERVAL_S",
 )
 """Variables that are handed to the apps as they are, where they are set."""
 

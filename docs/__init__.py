@@ -1,0 +1,1 @@
+"""The documentation, and under `docs.tools` what generates the pages that come from code."""

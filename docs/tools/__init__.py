@@ -1,0 +1,1 @@
+"""Generates the pages and pictures that come from code: ``python -m docs.tools``."""
