@@ -1,0 +1,1 @@
+"""The `carousel` command: sends requests round the ring and shows what became of them."""

@@ -1,0 +1,140 @@
+"""``carousel logs``: log records that match, one line each."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from apps.cli import errors
+from apps.cli.commands.options import addresses, json_option, storage_option
+
+if TYPE_CHECKING:
+    from apps.cli.api import Api
+
+PAGE = 1000
+"""The largest page that storage gives."""
+DEFAULT_LIMIT = 100
+
+
+@click.command("logs")
+@click.option("--trace", "trace_id", metavar="ID", help="Of this trace (32 hex digits, or a traceparent).")
+@click.option("--app", multiple=True, help="Of this app; may be given several times, as may --node and --step.")
+@click.option("--node", multiple=True, help="Of this node, like service2-1.")
+@click.option("--severity", metavar="NAME", help="At least this severe: trace, debug, info, warn, error, fatal.")
+@click.option("--state", type=click.Choice(["ok", "error"]), help="Only errors (ERROR and above), or only the others.")
+@click.option("--step", multiple=True, help="Of this step, like service2.work.done.")
+@click.option("--since", metavar="TIME", help="From this time on: 5m, 2h, or RFC 3339 like 2026-11-23T11:50:00Z.")
+@click.option("--until", metavar="TIME", help="Before this time.")
+@click.option("--text", "words", multiple=True, metavar="WORDS", help="With all these words, in any field.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=DEFAULT_LIMIT, show_default=True, help="The most to show; 0 shows all."
+)
+@click.option(
+    "--order",
+    type=click.Choice(["asc", "desc"]),
+    help="Oldest first (asc, the rule with --trace) or newest first (desc, the rule without).",
+)
+@json_option
+@storage_option
+def command(
+    trace_id: str | None,
+    app: tuple[str, ...],
+    node: tuple[str, ...],
+    severity: str | None,
+    state: str | None,
+    step: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    words: tuple[str, ...],
+    limit: int,
+    order: str | None,
+    as_json: bool,
+    storage: str | None,
+) -> int:
+    """Search the log records.
+
+    \b
+    carousel logs --node service2-1 --since 5m --text timeout
+    carousel logs --state error --since 1h --order asc
+    carousel logs --trace 4bf92f3577b34da6a3ce929d0e0e4736 --json
+    """
+    from apps.cli.api import Api
+    from apps.cli.trace_id import parse
+
+    single = {
+        "trace_id": parse(trace_id) if trace_id else None,
+        "severity": severity,
+        "state": state,
+        "from": since,
+        "to": until,
+        "order": order or ("asc" if trace_id else "desc"),
+    }
+    several = {"app": app, "node": node, "step": step, "q": words}
+    asked = [(name, value) for name, value in single.items() if value]
+    asked += [(name, value) for name, values in several.items() for value in values]
+    with Api(addresses(storage=storage).storage) as api:
+        found = _Search(api, asked, limit)
+        if as_json:
+            from apps.cli import jsonlines
+
+            for record in found:
+                jsonlines.write(record)
+        else:
+            _show(found, " ".join(words))
+    return errors.OK
+
+
+class _Search:
+    """The records that match, page by page, up to *limit* (0: all). *has_more* tells, afterwards, of others."""
+
+    def __init__(self, api: "Api", asked: list[tuple[str, str]], limit: int) -> None:
+        self._api = api
+        self._asked = asked
+        self.limit = limit
+        self.count = 0
+        self.has_more = False
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        while True:
+            size = min(PAGE, self.limit - self.count) if self.limit else PAGE
+            page, cursor = self._page(size, cursor)
+            for record in page:
+                self.count += 1
+                yield record
+            self.has_more = cursor is not None
+            if cursor is None or not page or (self.limit and self.count >= self.limit):
+                return
+
+    def _page(self, size: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        more = [("cursor", cursor)] if cursor else []
+        try:
+            answer = self._api.get("/api/v1/logs", [*self._asked, ("limit", str(size)), *more])
+        except errors.Refused as error:
+            if error.status == 400:
+                raise errors.Misused(str(error).replace("storage answered 400: ", "")) from error
+            raise
+        records = answer.get("logs")
+        following = answer.get("next")
+        if not isinstance(records, list):
+            raise errors.Refused("storage's answer holds no list of logs")
+        return [one for one in records if isinstance(one, dict)], following if isinstance(following, str) else None
+
+
+def _show(found: _Search, query: str) -> None:
+    from apps.cli import logline, theme
+    from apps.cli.screen import stderr, stdout
+
+    screen = stdout()
+    marked = logline.words_of(query)
+    before = None
+    for shape in found:
+        record = logline.decode(shape)
+        if screen.is_terminal and logline.is_other_day(before, record.at) and record.at is not None:
+            screen.show([logline.day_line(record.at)])
+        before = record.at or before
+        screen.show([logline.draw(record, width=screen.limit, marked=marked, whole_time=not screen.is_terminal)])
+    if not found.count:
+        stderr().show(["No record matches. `carousel logs` alone shows the newest there are."])
+    elif found.has_more:
+        stderr().show([theme.line((f"{found.count} shown, more match: --limit raises it, 0 shows all.", theme.DIM))])
