@@ -222,30 +222,39 @@ class _Evidence:
         return next((one.record for one in self._by_place.get(step.n, ()) if one.step is step), None)
 
     def _service1(self) -> str | None:
-        failed = self.at(steps.SERVICE1_FAILED)
-        if failed:
+        """Return the ``error.type`` of the leg to service 1, None if it did not fail or the fault lies further on."""
+        if failed := self.at(steps.SERVICE1_FAILED):
             return failed.text(names.ERROR_TYPE) or "bad_answer"
         final = self.at(steps.CLIENT_ANSWERED)
-        error = final.text(names.ERROR_TYPE) if final else None
-        if error is None:
+        status = final.number(names.STATUS) if final else None
+        if self.inner.at is not None or status is None or status < 500:
             return None
-        # A fault of service 2 reaches the client as a bad answer too; then it is not service 1's.
-        is_of_service2 = self.inner.at is not None and error == "bad_answer"
-        return None if is_of_service2 else error
+        return "bad_answer" if self.at(steps.SERVICE1_ANSWER) else self._service1_by_status(status)
+
+    def _service1_by_status(self, status: float) -> str:
+        """Guess what the lost record of place 18 said from the *status* that the client got."""
+        if status == 504:
+            return "timeout"
+        if status == 503:
+            # Whether it was shed or had no node, only the lost record knew.
+            return "connection_refused" if self.at(steps.SERVICE1_SENT) else "no_node"
+        return "bad_answer" if self.at(steps.SERVICE1_ANSWERED) else "connection_reset"
 
     def _service2(self) -> tuple[str | None, bool]:
         """Return the ``error.type`` of the leg to service 2 if it failed, and whether service 2 answered badly."""
         if failed := self.at(steps.SERVICE2_FAILED):
             return failed.text(names.ERROR_TYPE) or "bad_answer", False
+        if unanswered := self.at(steps.SERVICE2_UNANSWERED):
+            return unanswered.text(names.ERROR_TYPE) or "timeout", False
         if answer := self.at(steps.SERVICE2_ANSWER):
             return None, answer.text(names.ERROR_TYPE) is not None
         forwarded = self.at(steps.CALLBACK_FORWARDED) or self.at(steps.SERVICE2_ANSWER_AT_SERVICE1)
         status = forwarded.number(names.STATUS) if forwarded else None
         if status is None or status < 500:
             return None, False
-        return self._by_status(status)
+        return self._service2_by_status(status)
 
-    def _by_status(self, status: float) -> tuple[str | None, bool]:
+    def _service2_by_status(self, status: float) -> tuple[str | None, bool]:
         """Guess what the lost record of place 13 said from the *status* that the gateway gave service 1."""
         if status == 504:
             return "timeout", False

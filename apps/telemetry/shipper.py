@@ -60,7 +60,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     """Return the seconds that a ``Retry-After`` field asks for (RFC 9110 §10.2.3), None where it says nothing."""
     if value is None:
         return None
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return min(float(value), MAX_RETRY_AFTER_S)
     with contextlib.suppress(ValueError, TypeError):
         return min(max(parsedate_to_datetime(value).timestamp() - now, 0.0), MAX_RETRY_AFTER_S)
