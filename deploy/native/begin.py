@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,11 +14,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.native import clean, doctor, engines, hints, venv
+from deploy.native import clean, doctor, engines, golang, hints, venv
 from deploy.native.engines import ENGINES, Found
 from deploy.native.progress import Progress, seconds
-from deploy.native.tools import ROOT, ToolError, Tools
+from deploy.native.tools import ROOT, ToolError, Tools, interrupt_on_signals, remove
 
+BOOTSTRAP = ROOT / "deploy" / "native" / "bootstrap.py"
 HANDED_OVER = "CAROUSEL_BEGAN"
 """The environment variable that tells the command when `make` began and where the seconds went (JSON)."""
 
@@ -57,9 +57,12 @@ def main(arguments: list[str]) -> int:
     began = time.time()
     command, rest = (arguments or ["help"])[0], arguments[1:]
     os.chdir(ROOT)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_signals()
     try:
         if command == "doctor":
+            # The environment's Python can tell whose a taken port is; without one doctor answers all the same.
+            if venv.fits("run") and Path(sys.prefix) != venv.HOME:
+                os.execv(venv.PYTHON, [str(venv.PYTHON), str(BOOTSTRAP), "doctor", *rest])
             return doctor.main(rest)
         if command in ("clean", "distclean"):
             return clean.main(command)
@@ -72,10 +75,6 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return 130
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _begin(command: str, rest: list[str], needs: Needs, began: float) -> int:
@@ -175,4 +174,7 @@ def make(tools: Tools, progress: Progress, kind: str, with_engines: bool) -> Mad
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     results = {name: future.result() for name, future in engine_futures.items()}
-    return Made({name: one for name, one in results.items() if isinstance(one, Found)}, phases)
+    got = {name: one for name, one in results.items() if isinstance(one, Found)}
+    if all(one.binary for one in got.values()):
+        remove(tools.folder / golang.CACHES)
+    return Made(got, phases)

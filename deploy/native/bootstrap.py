@@ -13,8 +13,6 @@ import sys
 
 OLDEST = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# This folder's modules are of the package deploy.native, never of the top level.
-sys.path[0] = ROOT
 
 
 def newer_python() -> str | None:
@@ -46,6 +44,8 @@ def refuse_old_python() -> None:
 if __name__ == "__main__":
     if sys.version_info < OLDEST:
         refuse_old_python()
+    # This folder's modules are of the package deploy.native, never of the top level.
+    sys.path[0] = ROOT
     from deploy.native import begin
 
     sys.exit(begin.main(sys.argv[1:]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from deploy.native.config import ConfigError, StackConfig
 from deploy.native.programs import LOAD
 from deploy.native.progress import Progress, paint, seconds
 from deploy.native.stack import Report, Stack, StackError
-from deploy.native.tools import ROOT
+from deploy.native.tools import ROOT, interrupt_on_signals
 
 TAIL_LINES = 12
 
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command in *arguments* and return its exit code."""
     command, rest = arguments[0], list(arguments[1:])
     began = _handed_over()
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_signals()
     try:
         return COMMANDS[command](rest, began)
     except KeyboardInterrupt:
@@ -40,10 +39,6 @@ def main(arguments: Sequence[str]) -> int:
         # The reader of our output went away (`make logs | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _handed_over() -> tuple[float, dict[str, float]]:
@@ -205,7 +200,11 @@ def test(arguments: Sequence[str], _: Began) -> int:
 def _test_environment() -> dict[str, str]:
     """Return the environment without what would point a test at the running demo."""
     dropped = ("CAROUSEL_", "OTEL_", "MAKE", "MFLAGS")
-    return {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(dropped) or key.startswith("CAROUSEL_TEST_")
+    }
 
 
 def _run(command: Sequence[str], env: Mapping[str, str] | None = None) -> int:

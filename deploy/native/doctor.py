@@ -38,8 +38,9 @@ class Finding:
 
 def python() -> Finding:
     """Look at the Python that runs this."""
-    words = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]} at {sys.executable}"
-    return Finding("python", "ok", words)
+    version = ".".join(map(str, sys.version_info[:3]))
+    # Inside .venv: the one it was made of.
+    return Finding("python", "ok", f"{version} at {getattr(sys, '_base_executable', sys.executable)}")
 
 
 def environment() -> Finding:

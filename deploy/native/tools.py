@@ -166,6 +166,18 @@ def ask(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, 
     return done.stdout + done.stderr if done.returncode == 0 else None
 
 
+def interrupt_on_signals() -> None:
+    """Let SIGTERM and a closed terminal do what Ctrl-C does: raise KeyboardInterrupt, so that all is cleaned up."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    # Under nohup it is ignored, and stays so.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)
+
+
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -269,7 +269,7 @@ def test_the_commands_as_a_person_types_them(make):
     assert said_by(command(stack, "stop")) == (0, "nothing was running\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_during_the_start_leaves_nothing_running(make, number):
     """Wherever it comes; here as soon as supervisord is there."""
     stack = make()
