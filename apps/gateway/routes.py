@@ -123,9 +123,7 @@ def _client_request(gateway: Gateway, entity: str) -> Response:
     if is_error:
         # As on the span and on the duration metric: why it failed is told where it failed.
         fields[names.ERROR_TYPE] = str(answer.status_code)
-    trail.step(
-        steps.CLIENT_ANSWERED, fields, severity=SeverityNumber.ERROR if is_error else SeverityNumber.INFO
-    )
+    trail.step(steps.CLIENT_ANSWERED, fields, severity=SeverityNumber.ERROR if is_error else SeverityNumber.INFO)
     return answer
 
 

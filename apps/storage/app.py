@@ -1,5 +1,6 @@
 """Puts a storage node together."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,9 @@ GIVE_UP: Final = 4
 SWITCH_INTERVAL_S: Final = 0.001
 """The writer gives the interpreter away for each statement; it should not wait 5 ms each time to get it back."""
 
+GC_THRESHOLDS: Final = (50_000, 20, 20)
+"""A batch is thousands of young objects without cycles; at the default of 700 they are walked time and again."""
+
 
 def create_service(config: StorageConfig, telemetry: Telemetry) -> Service:
     """Return a storage node over the store that *config* names; stopping it closes the store.
@@ -41,6 +45,7 @@ def create_service(config: StorageConfig, telemetry: Telemetry) -> Service:
 
     def start() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.set_threshold(*GC_THRESHOLDS)
         telemetry.start()
 
     def stop() -> None:

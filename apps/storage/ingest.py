@@ -30,12 +30,12 @@ from apps.storage.decode import Decoded, decode_logs, decode_metrics, decode_tra
 from apps.storage.errors import BadData, StoreError, TooLarge, UnsupportedMedia
 from apps.storage.model import Written
 from apps.storage.seldom import Seldom
+from apps.telemetry import names
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 MAX_MESSAGE: Final = 2_000
 """Characters of an error's text; the specification bounds the whole answer to 4 MiB."""
-METRIC_RECORDS: Final = "carousel.storage.records"
 
 _seldom = Seldom(logging.getLogger(__name__))
 
@@ -60,7 +60,7 @@ class _Counts:
 
     def __init__(self, meter: Meter) -> None:
         self._counter: Instrument = meter.create_counter(
-            METRIC_RECORDS, "{record}", "Records that came in over OTLP, by what became of them"
+            names.METRIC_STORAGE_RECORDS, "{record}", "Records that came in over OTLP, by what became of them"
         )
         for signal in _SIGNALS:
             for result in ("stored", "duplicate", "rejected"):

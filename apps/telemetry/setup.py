@@ -36,6 +36,9 @@ from apps.telemetry.shipper import Route, Shipper
 from apps.telemetry.trail import Recorder
 
 SCOPE = "carousel"
+PID = "process.pid"
+EXPORT_TIMEOUT_S = 4
+"""For one export of the metrics with its retries; the next collection brings the same counters again."""
 EARLY_COLLECTIONS = 4
 """Collections of the metrics, a second apart, right after a start."""
 UNTRACED_URLS = "/healthz$,/readyz$,/metrics$,/v1/(logs|traces|metrics)$"
@@ -51,7 +54,7 @@ def resource_of(config: TelemetryConfig) -> Resource:
             "service.namespace": names.SERVICE_NAMESPACE,
             "service.version": config.version,
             "deployment.environment.name": config.environment,
-            "process.pid": os.getpid(),
+            PID: os.getpid(),
             "process.runtime.name": platform.python_implementation().lower(),
             "process.runtime.version": platform.python_version(),
             "host.name": platform.node(),
@@ -125,7 +128,7 @@ class Telemetry:
                 return
             self.meter_provider.force_flush()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
+    def stop(self, timeout_s: float = 2.0) -> None:
         """Ship what is left, at most *timeout_s* long."""
         self._stopping.set()
         self.recorder.event(names.PROCESS_STOPPED, f"{self.config.node} stopped")
@@ -163,7 +166,7 @@ def build(
     exporter: MetricExporter | None = None
     shipper: Shipper | None = None
     if ships:
-        exporter = OTLPMetricExporter(f"{config.endpoint.rstrip('/')}/v1/metrics", timeout=10)
+        exporter = OTLPMetricExporter(f"{config.endpoint.rstrip('/')}/v1/metrics", timeout=EXPORT_TIMEOUT_S)
         routes = (
             Route("/v1/logs", records, _encode_records),
             Route("/v1/traces", spans, encode_spans),
@@ -172,7 +175,9 @@ def build(
     last = LastCollection(exporter)
     interval_ms = config.metrics_interval_s * 1000 if ships else float("inf")
     reader = PeriodicExportingMetricReader(last, export_interval_millis=interval_ms)
-    meter_provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    # A start of the process is a reset of its counters, not new series of them.
+    lasting = Resource({key: value for key, value in resource.attributes.items() if key != PID})
+    meter_provider = MeterProvider([reader], resource=lasting, shutdown_on_exit=False)
     telemetry = Telemetry(
         config,
         Recorder(logger_provider.get_logger(SCOPE, config.version)),

@@ -48,8 +48,8 @@ def parse_range(value: str) -> tuple[float, float]:
     Raises:
         ValueError: the value is of neither form, or the least is more than the most.
     """
-    low, _, high = value.partition("-")
-    least, most = float(low), float(high or low)
+    low, dash, high = value.partition("-")
+    least, most = float(low), float(high if dash else low)
     if not 0 <= least <= most <= 60_000:
         raise ValueError("the least comes first, and 60000 is the most")
     return least, most

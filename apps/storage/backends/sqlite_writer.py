@@ -7,7 +7,6 @@ the next one gathers.
 import logging
 import threading
 import time
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from apps.storage.backends.sqlite_file import insert_all, run, tokens_of
+from apps.storage.backends.sqlite_file import insert_all, present, run, tokens_of
 from apps.storage.errors import StoreBusy, StoreError, StoreUnavailable
 from apps.storage.model import Batch, NewLog, Origin, Point, Series, Span, Written
 from apps.storage.seldom import Seldom
@@ -268,8 +267,10 @@ class _Tables:
 
     def _new_identities(self, logs: dict[bytes, NewLog]) -> set[bytes]:
         rows = [(identity,) for identity in sorted(logs)]
-        ending = "ON CONFLICT DO NOTHING RETURNING identity"
-        return {row[0] for row in insert_all(self._connection, "log_identity (identity)", rows, ending)}
+        there = present(self._connection, "log_identity", ("identity",), rows)
+        new = [row for row in rows if row not in there] if there else rows
+        insert_all(self._connection, "log_identity (identity)", new)
+        return {row[0] for row in new}
 
     def _insert_logs(self, logs: list[NewLog]) -> None:
         if not logs:
@@ -309,28 +310,25 @@ class _Tables:
         return keys
 
     def _taken(self, keys: Sequence[int]) -> set[int]:
-        rows = run(
-            self._connection,
-            "SELECT log.key FROM carray(?) AS wanted CROSS JOIN log ON log.key = wanted.value",
-            (apsw.carray(array("q", keys)),),
-        )
-        return {row[0] for row in rows}
+        return {row[0] for row in present(self._connection, "log", ("key",), [(key,) for key in keys])}
 
-    def _insert_spans(self, spans: dict[tuple[bytes, bytes], Span]) -> set[tuple[bytes, bytes]]:
+    def _insert_spans(self, spans: dict[tuple[bytes, bytes], Span]) -> set[tuple[Any, ...]]:
+        new = spans.keys() - present(self._connection, "span", ("trace_id", "span_id"), sorted(spans))
         rows = [
-            (span.trace_id, span.span_id, span.time, self._origin(span.origin), span.raw)
-            for _, span in sorted(spans.items())
+            (*identity, spans[identity].time, self._origin(spans[identity].origin), spans[identity].raw)
+            for identity in sorted(new)
         ]
-        ending = "ON CONFLICT DO NOTHING RETURNING trace_id, span_id"
-        return set(insert_all(self._connection, "span (trace_id, span_id, time, origin, raw)", rows, ending))
+        insert_all(self._connection, "span (trace_id, span_id, time, origin, raw)", rows)
+        return new
 
     def _point_id(self, point: Point) -> tuple[int, int]:
         return self._series_id(point.series), point.time
 
-    def _insert_points(self, points: dict[tuple[int, int], Point]) -> set[tuple[int, int]]:
-        rows = [(*identity, point.raw) for identity, point in sorted(points.items(), key=lambda item: item[0])]
-        ending = "ON CONFLICT DO NOTHING RETURNING series, time"
-        return set(insert_all(self._connection, "point (series, time, raw)", rows, ending))
+    def _insert_points(self, points: dict[tuple[int, int], Point]) -> set[tuple[Any, ...]]:
+        new = points.keys() - present(self._connection, "point", ("series", "time"), sorted(points))
+        rows = [(*identity, points[identity].raw) for identity in sorted(new)]
+        insert_all(self._connection, "point (series, time, raw)", rows)
+        return new
 
     def _origin(self, origin: Origin) -> int:
         known = self._origins.get(origin.digest)
