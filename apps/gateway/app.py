@@ -16,6 +16,8 @@ from apps.web.health import Check
 from apps.web.server import Service
 
 MAX_BODY_BYTES = 1024 * 1024
+FAIR_SHARE = 0.5
+"""Of the gateway's own deadline, that a node must have been given to be blamed for not keeping it."""
 
 
 def _has_node(balancer: Balancer) -> Check:
@@ -40,12 +42,13 @@ def create_service(
     )
     ring_log.watch(balancers)
     prober = Prober(balancers, session, config.probe_interval_s)
+    fair_s = config.deadline_ms / 1000 * FAIR_SHARE
     gateway = Gateway(
         config,
         telemetry.recorder,
         Admission(config.admitted),
-        Forwarder(balancers[0], SERVICE1, session, RetryBudget()),
-        Forwarder(balancers[1], SERVICE2, session, RetryBudget()),
+        Forwarder(balancers[0], SERVICE1, session, RetryBudget(), fair_s),
+        Forwarder(balancers[1], SERVICE2, session, RetryBudget(), fair_s),
         balancers,
     )
     app = base_app(

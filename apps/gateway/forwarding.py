@@ -8,7 +8,7 @@ made here, never taken from a client.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import requests
@@ -29,6 +29,7 @@ from apps.web.deadline import Deadline
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 NO_NODE: Final = "no_node"
 BAD_ANSWER: Final = "bad_answer"
+TIMED_OUT: Final = 504
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,25 @@ def mark_span(span: Span, request: requests.PreparedRequest) -> None:
         span.add_link(request.failed)
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a leg with one node."""
+
+    trail: Trail
+    member: Member
+    request: NodeRequest
+    deadline: Deadline
+    tried: tuple[Member, ...]
+    """The nodes asked so far, this one included."""
+    is_fair: bool
+    """Whether the node was given time enough to be blamed for taking longer."""
+    started: float = field(default_factory=time.monotonic)
+
+    def fields(self, **more: Any) -> dict[str, Any]:
+        """Return what a step of this attempt says."""
+        return {names.PEER: self.member.node, names.DURATION_MS: monotonic_ms(self.started), **more}
+
+
 class Forwarder:
     """The gateway's side of one leg.
 
@@ -105,27 +125,39 @@ class Forwarder:
         legs: the steps to log.
         session: keeps the connections.
         budget: how many retries there may be.
+        fair_s: a node that had less time than that, in seconds, is not blamed for a deadline: a client may ask for
+            as little as it likes, and must not empty the ring by it.
     """
 
-    def __init__(self, balancer: Balancer, legs: LegSteps, session: requests.Session, budget: RetryBudget) -> None:
+    def __init__(
+        self,
+        balancer: Balancer,
+        legs: LegSteps,
+        session: requests.Session,
+        budget: RetryBudget,
+        fair_s: float = 0.0,
+    ) -> None:
         self._balancer = balancer
         self._legs = legs
         self._session = session
         self._budget = budget
+        self._fair_s = fair_s
 
     def forward(self, trail: Trail, outgoing: Outgoing, deadline: Deadline) -> Result:
         """Send *outgoing* to one node after the other until one answers well or nothing more may be tried."""
         self._budget.request()
-        tried: list[Member] = []
+        tried: tuple[Member, ...] = ()
         failed_span: SpanContext | None = None
         while True:
-            attempt = self._in_attempt(trail, len(tried) + 1)
+            numbered = self._in_attempt(trail, len(tried) + 1)
             picked = self._balancer.pick(tried)
             if picked is None:
-                return self._nobody(attempt)
+                return self._nobody(numbered)
             request = self._request(outgoing, picked.member, deadline, len(tried), failed_span)
-            tried.append(picked.member)
-            result, may_go_on = self._attempt(attempt, picked, request, outgoing.method, deadline, tried)
+            tried = (*tried, picked.member)
+            self._log_pick(numbered, picked)
+            is_fair = deadline.left_s() >= self._fair_s
+            result, may_go_on = self._try(Attempt(numbered, picked.member, request, deadline, tried, is_fair))
             if not may_go_on:
                 return result
             failed_span = request.span_context
@@ -153,80 +185,58 @@ class Forwarder:
             request.headers["Content-Length"] = str(len(outgoing.body))
         return request
 
-    def _attempt(
-        self,
-        trail: Trail,
-        picked: Picked,
-        request: NodeRequest,
-        method: str,
-        deadline: Deadline,
-        tried: Sequence[Member],
-    ) -> tuple[Result, bool]:
-        """Ask one node. Return how that ended, and whether the next one may be asked."""
-        member = picked.member
+    def _log_pick(self, trail: Trail, picked: Picked) -> None:
+        node = picked.member.node
         trail.step(
             self._legs.picked,
-            {names.PEER: member.node, names.RING_SIZE: picked.ring_size, names.RING_SKIPPED: list(picked.skipped)},
+            {names.PEER: node, names.RING_SIZE: picked.ring_size, names.RING_SKIPPED: list(picked.skipped)},
         )
-        trail.step(self._legs.sent, {names.PEER: member.node})
-        started = time.monotonic()
-        token = context.attach(trail.baggage(self._legs.leg))
+        trail.step(self._legs.sent, {names.PEER: node})
+
+    def _try(self, attempt: Attempt) -> tuple[Result, bool]:
+        """Ask one node. Return how that ended, and whether the next one may be asked."""
+        token = context.attach(attempt.trail.baggage(self._legs.leg))
         try:
-            answer = self._ask(request, deadline)
+            answer = self._ask(attempt)
         except CallError as error:
-            return self._failed(trail, member, error, started), self._may_retry(error, method, deadline, tried)
+            return self._failed(attempt, error), self._may_retry(attempt, error)
         finally:
             context.detach(token)
-        return self._answered(trail, member, answer, started, method, deadline, tried)
+        return self._answered(attempt, answer)
 
-    def _ask(self, request: NodeRequest, deadline: Deadline) -> Answer:
+    def _ask(self, attempt: Attempt) -> Answer:
         # A node cannot do anything in no time: it would refuse the request, and be blamed for it.
-        if deadline.for_next_hop_ms() <= 0:
+        if attempt.deadline.for_next_hop_ms() <= 0:
             raise TooLate("no time was left to ask")
-        return call(self._session, request, deadline)
+        return call(self._session, attempt.request, attempt.deadline)
 
-    def _failed(self, trail: Trail, member: Member, error: CallError, started: float) -> Result:
+    def _failed(self, attempt: Attempt, error: CallError) -> Result:
         was_sent = not isinstance(error, Unsent | TooLate)
-        fields: dict[str, Any] = {
-            names.PEER: member.node,
-            names.ERROR_TYPE: error.error_type,
-            names.DURATION_MS: monotonic_ms(started),
-            names.REASON: str(error),
-        }
+        fields = attempt.fields(**{names.ERROR_TYPE: error.error_type, names.REASON: str(error)})
         if not was_sent:
             fields[names.SENT] = False
-        trail.step(self._legs.failed, fields, severity=SeverityNumber.ERROR)
-        if was_sent:
-            self._balancer.failed(member, error.error_type)
-        elif isinstance(error, Unsent):
-            self._balancer.refused(member, "the connection was refused")
-        return Result(trail, member.node, None, error.error_type, member.node, f"{member.node}: {error}")
+        attempt.trail.step(self._legs.failed, fields, severity=SeverityNumber.ERROR)
+        node = attempt.member.node
+        if isinstance(error, Unsent):
+            self._balancer.refused(attempt.member, "the connection was refused")
+        elif was_sent and (attempt.is_fair or not isinstance(error, TimedOut)):
+            self._balancer.failed(attempt.member, error.error_type)
+        return Result(attempt.trail, node, None, error.error_type, node, f"{node}: {error}")
 
-    def _may_retry(self, error: CallError, method: str, deadline: Deadline, tried: Sequence[Member]) -> bool:
-        if deadline.for_next_hop_ms() <= 0 or isinstance(error, TimedOut):
+    def _may_retry(self, attempt: Attempt, error: CallError) -> bool:
+        if attempt.deadline.for_next_hop_ms() <= 0 or isinstance(error, TimedOut):
             return False
-        return isinstance(error, Unsent) or self._may_resend(method, tried)
+        return isinstance(error, Unsent) or self._may_resend(attempt)
 
-    def _may_resend(self, method: str, tried: Sequence[Member]) -> bool:
-        return method in IDEMPOTENT and self._balancer.has_other(tried) and self._budget.retry()
+    def _may_resend(self, attempt: Attempt) -> bool:
+        """Tell whether a request that was sent may be sent to another node, and count it if so."""
+        return attempt.request.method in IDEMPOTENT and self._balancer.has_other(attempt.tried) and self._budget.retry()
 
-    def _answered(
-        self,
-        trail: Trail,
-        member: Member,
-        answer: Answer,
-        started: float,
-        method: str,
-        deadline: Deadline,
-        tried: Sequence[Member],
-    ) -> tuple[Result, bool]:
+    def _answered(self, attempt: Attempt, answer: Answer) -> tuple[Result, bool]:
+        trail, member = attempt.trail, attempt.member
         error_node = answer.headers.get(headers.ERROR_NODE) or member.node
         fault = fault_of(answer)
-        fields: dict[str, Any] = {
-            names.PEER: member.node,
-            names.STATUS: answer.status,
-            names.DURATION_MS: monotonic_ms(started),
-        }
+        fields = attempt.fields(**{names.STATUS: answer.status})
         if fault is None or error_node != member.node:
             # A fault further on is not this node's: it did what it could.
             self._balancer.succeeded(member)
@@ -235,12 +245,13 @@ class Forwarder:
             if fault is None:
                 return Result(trail, member.node, answer), False
             return Result(trail, member.node, answer, BAD_ANSWER, error_node, fault), False
-        self._balancer.failed(member, fault)
+        if attempt.is_fair or answer.status != TIMED_OUT:
+            self._balancer.failed(member, fault)
         fields |= {names.ERROR_TYPE: BAD_ANSWER, names.REASON: fault}
         step = self._legs.failed if self._legs.leg is Leg.SERVICE1 else self._legs.answer
         trail.step(step, fields, severity=SeverityNumber.ERROR)
         result = Result(trail, member.node, answer, BAD_ANSWER, member.node, f"{member.node} {fault}")
-        return result, deadline.for_next_hop_ms() > 0 and self._may_resend(method, tried)
+        return result, attempt.deadline.for_next_hop_ms() > 0 and self._may_resend(attempt)
 
 
 def fault_of(answer: Answer) -> str | None:

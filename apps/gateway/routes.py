@@ -23,7 +23,7 @@ from apps.web.client import monotonic_ms
 from apps.web.deadline import Deadline, deadline_ms
 from apps.web.faults import FaultError, parse_header
 from apps.web.guards import bears, unauthorized
-from apps.web.problem import current_trace_id, problem
+from apps.web.problem import current_trace_id, own_error, problem
 
 SHED: Final = "shed"
 RETRY_AFTER_S: Final = 1
@@ -108,12 +108,14 @@ def _client_request(gateway: Gateway, entity: str) -> Response:
     trail.step(steps.CLIENT_RECEIVED, {names.PEER: "client", names.PATH: request.path, names.ROUTE: "/api/<entity>"})
     if gateway.admission.enter():
         try:
-            result = _to_service1(gateway, trail)
+            answer = _answer(_to_service1(gateway, trail), gateway.config)
+        except Exception as error:
+            # A bug of the gateway's own: the client gets its answer, and the journey its end, all the same.
+            answer = own_error(error)
         finally:
             gateway.admission.leave()
     else:
-        result = _shed(trail, gateway.admission.limit)
-    answer = _answer(result, gateway.config)
+        answer = _answer(_shed(trail, gateway.admission.limit), gateway.config)
     fields: dict[str, Any] = {
         names.PEER: "client",
         names.STATUS: answer.status_code,
@@ -160,7 +162,11 @@ def _call_back(gateway: Gateway, entity: str) -> Response:
     # Service 2 has no business with the token of service 1.
     fields = [(name, value) for name, value in fields if name.lower() != "authorization"]
     outgoing = Outgoing(_method(), f"/work/{entity}", fields, request.get_data(cache=True))
-    answer = _answer(gateway.to_service2.forward(trail, outgoing, deadline), config)
+    try:
+        answer = _answer(gateway.to_service2.forward(trail, outgoing, deadline), config)
+    except Exception as error:
+        answer = own_error(error)
+        answer.headers[headers.ERROR_NODE] = config.node.node
     trail.step(
         steps.CALLBACK_FORWARDED,
         {names.PEER: caller, names.STATUS: answer.status_code, names.DURATION_MS: monotonic_ms(started)},

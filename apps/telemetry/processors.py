@@ -15,8 +15,8 @@ from typing import Any, TextIO
 from opentelemetry import baggage, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanKind, Status, format_span_id, format_trace_id
 
 from apps.telemetry import names, record
 from apps.telemetry.outbox import Outbox
@@ -136,22 +136,33 @@ class JourneySpanProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep the span, without what must not be stored."""
-        changes = redacted_changes(span.attributes or {})
-        self._outbox.append(_with_attributes(span, changes) if changes else span)
+        self._outbox.append(without_secrets(span))
 
 
-def _with_attributes(span: ReadableSpan, changes: Mapping[str, Any]) -> ReadableSpan:
+def without_secrets(span: ReadableSpan) -> ReadableSpan:
+    """Return *span* with secrets in its attributes, its events and its status masked; itself where there are none."""
+    changes = redacted_changes(span.attributes or {})
+    told = span.status.description
+    masked = redact(told) if told else told
+    events = [_event_without_secrets(event) for event in span.events]
+    if not changes and masked == told and all(new is old for new, old in zip(events, span.events, strict=True)):
+        return span
     return ReadableSpan(
         name=span.name,
         context=span.context,
         parent=span.parent,
         resource=span.resource,
         attributes={**(span.attributes or {}), **changes},
-        events=span.events,
+        events=events,
         links=span.links,
         kind=span.kind,
-        status=span.status,
+        status=Status(span.status.status_code, masked),
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _event_without_secrets(event: Event) -> Event:
+    changes = redacted_changes(event.attributes or {})
+    return Event(event.name, {**(event.attributes or {}), **changes}, event.timestamp) if changes else event

@@ -48,6 +48,12 @@ def _phrase(status: int) -> str:
         return http.HTTPStatus(status // 100 * 100).phrase
 
 
+def own_error(error: Exception) -> Response:
+    """Return the answer to a request that met a bug of the server's own, and log that with its stack."""
+    _log.error("request failed", exc_info=error)
+    return problem(500, "This is an error of the server's own. Its log holds the cause under this trace id.")
+
+
 def answer_problems(app: Flask) -> None:
     """Let *app* answer every error, those of the framework included, as problem details."""
 
@@ -58,9 +64,5 @@ def answer_problems(app: Flask) -> None:
                 answer.headers[name] = value
         return answer
 
-    def of_bug(error: Exception) -> Response:
-        _log.error("request failed", exc_info=error)
-        return problem(500, "This is an error of the server's own. Its log holds the cause under this trace id.")
-
     app.register_error_handler(HTTPException, of_http)
-    app.register_error_handler(Exception, of_bug)
+    app.register_error_handler(Exception, own_error)

@@ -316,3 +316,22 @@ def test_a_retry_is_a_new_client_span_that_links_to_the_failed_one(chain: Chain)
     )
     assert [first.context.span_id] == [link.context.span_id for link in second.links]
     assert [] == list(first.links)
+
+
+def broken(_request: object) -> Reply:
+    """What no network does: a bug of our own."""
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("service", "last"), [("service1", [1, 2, 3, 19]), ("service2", [14, 15, 17, 18, 19])])
+def test_a_bug_of_the_gateways_own_still_ends_the_journey(chain: Chain, service: str, last: list[int]) -> None:
+    """The client gets a problem with its trace id, and no replica is blamed for it."""
+    chain.script(service, broken)
+
+    answer = chain.send("POST")
+
+    assert 500 == answer.status
+    assert answer.json["traceId"] == answer.headers["X-Trace-Id"]
+    places = [steps.BY_NAME[record["step"]].n for record in chain.steps()]
+    assert last == places[-len(last) :]
+    assert {"linked"} == {state for ring in chain.rings().values() for state in ring.values()}

@@ -73,7 +73,7 @@ def make_leg() -> Iterator[MakeLeg]:
             balancer.probed(member, member.address.split(":")[0])
         telemetry.instrument_client(mark_span)
         made.append(telemetry)
-        forwarder = Forwarder(balancer, legs, network.session(), RetryBudget(clock=clock))
+        forwarder = Forwarder(balancer, legs, network.session(), RetryBudget(clock=clock), fair_s=2.5)
         return Leg(telemetry, network, clock, balancer, forwarder)
 
     yield make
@@ -216,6 +216,17 @@ def test_without_time_nobody_is_asked_and_nobody_is_blamed(leg: Leg, left_ms: in
     assert ("timeout", []) == (result.error_type, leg.asked())
     assert [0, 0, 0] == [member.failures for member in leg.balancer.members()]
     assert leg.steps()[-1]["attributes"]["carousel.sent"] is False
+
+
+@pytest.mark.parametrize(("left_ms", "blamed"), [(2_400, 0), (2_600, 1)])
+def test_a_node_that_had_little_time_is_not_blamed_for_taking_longer(leg: Leg, left_ms: int, blamed: int) -> None:
+    """A client may ask for as little time as it likes: it must not empty the ring by it."""
+    leg.script(*[too_late] * 3)
+
+    result = leg.send("POST", left_ms)
+
+    assert ("timeout", ["n1"]) == (result.error_type, leg.asked())
+    assert [blamed] == [member.failures for member in leg.balancer.members() if member.picks]
 
 
 def test_retries_are_under_a_budget(leg: Leg) -> None:

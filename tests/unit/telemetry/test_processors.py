@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage, context
-from opentelemetry.trace import SpanKind, format_span_id
+from opentelemetry.trace import SpanKind, Status, StatusCode, format_span_id
 
 from apps.telemetry import names
 from apps.telemetry.processors import StdoutEcho, new_boot_id
@@ -151,6 +151,22 @@ def test_a_span_is_marked_with_the_journey_in_its_baggage_unless_a_client_may_ha
     (span,) = telemetry.spans.oldest(1)
     expected = {names.JOURNEY_ID: "00f067aa0ba902b7", names.SYNTHETIC_TYPE: "test"} if marked else {}
     assert expected == dict(span.attributes or {})
+
+
+def test_secrets_are_masked_wherever_a_span_holds_text() -> None:
+    """In its attributes, its events and its status; an exception's message may repeat what a client sent."""
+    telemetry = telemetry_of("gateway")
+    span = telemetry.tracer.start_span("work", attributes={"url.query": "to=a@b.example"})
+    span.record_exception(ValueError("no card 4111 1111 1111 1111"))
+    span.set_status(Status(StatusCode.ERROR, "refused Bearer abcdefgh12345678"))
+    span.end()
+
+    (kept,) = telemetry.spans.oldest(1)
+
+    assert "to=****" == (kept.attributes or {})["url.query"]
+    assert "no card ****" == (kept.events[0].attributes or {})["exception.message"]
+    assert "4111" not in str((kept.events[0].attributes or {})["exception.stacktrace"])
+    assert "refused ****" == kept.status.description
 
 
 def test_a_span_that_has_not_ended_is_not_in_the_outbox() -> None:
