@@ -28,7 +28,7 @@ from apps.storage.backends.base import Store
 from apps.storage.body import read_body
 from apps.storage.decode import Decoded, decode_logs, decode_metrics, decode_traces
 from apps.storage.errors import BadData, StoreError, TooLarge, UnsupportedMedia
-from apps.storage.model import Written
+from apps.storage.model import Batch, Written
 from apps.storage.seldom import Seldom
 from apps.telemetry import names
 
@@ -55,8 +55,15 @@ _SIGNALS: Final = (
 )
 
 
+FATAL: Final = 21
+"""SeverityNumber of FATAL (OTel logs data model); from here a record is a critical error."""
+_KNOWN_APPS: Final = ("gateway", "service1", "service2", "storage", "console")
+_OTHER_APP: Final = "other"
+"""Stands for every app that is not ours: a label may have few values only."""
+
+
 class _Counts:
-    """How many records came in, by signal and what became of them."""
+    """How many records came in, by signal and what became of them, and how many were critical errors."""
 
     def __init__(self, meter: Meter) -> None:
         self._counter: Instrument = meter.create_counter(
@@ -65,15 +72,25 @@ class _Counts:
         for signal in _SIGNALS:
             for result in ("stored", "duplicate", "rejected"):
                 self._counter.add(0, {"signal": signal.name, "result": result})
+        self._critical: Instrument = meter.create_counter(
+            names.METRIC_CRITICAL_ERRORS, "{error}", "Records of severity FATAL that were stored"
+        )
+        for app in (*_KNOWN_APPS, _OTHER_APP):
+            self._critical.add(0, {names.SERVICE: app})
 
-    def add(self, signal: _Signal, written: Written, rejected: int) -> None:
+    def add(self, signal: _Signal, batch: Batch, written: Written) -> None:
         for result, count in (
             ("stored", written.stored),
             ("duplicate", written.duplicates),
-            ("rejected", rejected),
+            ("rejected", batch.rejected),
         ):
             if count:
                 self._counter.add(count, {"signal": signal.name, "result": result})
+        # A batch that is sent again is all duplicates, and was counted the first time.
+        for log in batch.logs if written.stored else ():
+            if log.severity >= FATAL:
+                app = log.origin.app if log.origin.app in _KNOWN_APPS else _OTHER_APP
+                self._critical.add(1, {names.SERVICE: app})
 
 
 def ingest_blueprint(
@@ -104,7 +121,7 @@ def ingest_blueprint(
         written = Written()
         if len(decoded.batch) or decoded.batch.rejected:
             written = store.write(decoded.batch, timeout_s=write_timeout_s)
-        counts.add(signal, written, decoded.batch.rejected)
+        counts.add(signal, decoded.batch, written)
         return _answer(200, _partial_success(signal, decoded), is_json)
 
     def route(signal: _Signal) -> Callable[[], Response]:

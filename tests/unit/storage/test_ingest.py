@@ -192,6 +192,26 @@ def test_ingest_is_counted_and_not_traced(client: FlaskClient, telemetry: Teleme
     assert 0 == len(telemetry.spans)
 
 
+def test_critical_errors_are_counted_once_by_the_app_they_are_of(client: FlaskClient, telemetry: Telemetry) -> None:
+    """FATAL only; a batch that is sent again counts once; an app that is not ours is one of the others."""
+    found = (ALog(uid="01", severity=21), ALog(uid="02", severity=17), ALog(uid="03", severity=24, app="a stranger"))
+    body = logs_request(*found).SerializeToString()
+    for _ in range(2):
+        client.post("/v1/logs", data=body, content_type=PROTOBUF)
+    telemetry.meter_provider.force_flush()
+
+    lines = [line for line in client.get("/metrics").text.splitlines() if line.startswith("carousel_critical_errors")]
+
+    assert [
+        'carousel_critical_errors_total{carousel_service="console"} 0.0',
+        'carousel_critical_errors_total{carousel_service="gateway"} 1.0',
+        'carousel_critical_errors_total{carousel_service="other"} 1.0',
+        'carousel_critical_errors_total{carousel_service="service1"} 0.0',
+        'carousel_critical_errors_total{carousel_service="service2"} 0.0',
+        'carousel_critical_errors_total{carousel_service="storage"} 0.0',
+    ] == sorted(lines)
+
+
 def test_foreign_host_is_misdirected(client: FlaskClient) -> None:
     """A page in a browser that rebinds its name to loopback gets nothing."""
     answer = client.post("/v1/logs", data=LOG, content_type=JSON, headers={"Host": "evil.example"})
