@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import sys
 import threading
 import time
@@ -36,8 +37,13 @@ def _refuse_foreign_addresses(event: str, arguments: tuple[object, ...]) -> None
 
 
 def pytest_configure() -> None:
-    """Audit hooks stay for good; this one is for the whole run."""
+    """Audit hooks stay for good; this one is for the whole run.
+
+    A runner that was started in the background ignores SIGINT, and so would every process that a test starts to see
+    what Ctrl-C does to it. A handler, unlike that, is not inherited.
+    """
     sys.addaudithook(_refuse_foreign_addresses)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -89,6 +89,8 @@ def test_locked_file_refuses_writes_while_reads_go_on(store: SqliteStore, path: 
     """Then it is ready again by itself."""
     store.write(logs(ALog("before", "01")), timeout_s=5)
     other = apsw.Connection(str(path))
+    # The store's own writer may be tidying up after its commit.
+    other.set_busy_timeout(5_000)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="Busy"):
         store.write(logs(ALog("during", "02")), timeout_s=5)
