@@ -39,11 +39,13 @@ def _refuse_foreign_addresses(event: str, arguments: tuple[object, ...]) -> None
 def pytest_configure() -> None:
     """Audit hooks stay for good; this one is for the whole run.
 
-    A runner that was started in the background ignores SIGINT, and so would every process that a test starts to see
-    what Ctrl-C does to it. A handler, unlike that, is not inherited.
+    A runner in the background or under nohup ignores signals, and so would every process that a test starts to see
+    what a signal does to it. A handler, unlike that, is not inherited; this one ignores as well.
     """
     sys.addaudithook(_refuse_foreign_addresses)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
