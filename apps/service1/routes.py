@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
@@ -18,9 +19,10 @@ from apps.web.client import Answer, CallError, TimedOut, monotonic_ms
 from apps.web.deadline import Deadline
 from apps.web.faults import Fault, FaultPlan
 from apps.web.problem import current_trace_id
-from apps.web.replica import deadline_of, fault_of, garbage, own_fault, unfit
+from apps.web.replica import Ends, garbage, own_fault, work_blueprint
 from apps.web.work import WorkFailed, Workshop
 
+_ENDS: Final = Ends(Leg.SERVICE1, steps.SERVICE1_RECEIVED, steps.SERVICE1_ANSWERED)
 _HANDED_ON: Final = ("content-type", "user-agent", "accept", headers.FAULT.lower())
 
 
@@ -42,27 +44,7 @@ class Service1:
 
 def service1_blueprint(service: Service1) -> Blueprint:
     """Return the routes of service 1."""
-    blueprint = Blueprint("service1", __name__)
-
-    @blueprint.route("/work/<entity>", methods=["GET", "POST"])
-    def work(entity: str) -> Response:
-        try:
-            deadline, fault = deadline_of(request), fault_of(request, service.plan)
-        except ValueError as error:
-            return unfit(error)
-        started = time.monotonic()
-        trail = service.recorder.trail(entity, request.method, Leg.SERVICE1)
-        trail.step(steps.SERVICE1_RECEIVED, {names.PEER: "gateway", names.PATH: request.path})
-        answer = _work(service, trail, deadline, fault)
-        is_error = answer.status_code >= 500
-        trail.step(
-            steps.SERVICE1_ANSWERED,
-            {names.PEER: "gateway", names.STATUS: answer.status_code, names.DURATION_MS: monotonic_ms(started)},
-            severity=SeverityNumber.ERROR if is_error else SeverityNumber.INFO,
-        )
-        return answer
-
-    return blueprint
+    return work_blueprint("service1", _ENDS, service.recorder, service.plan, partial(_work, service))
 
 
 def _work(service: Service1, trail: Trail, deadline: Deadline, fault: Fault | None) -> Response:

@@ -1,20 +1,21 @@
 """What service 2 answers: ``/work/<entity>``."""
 
-import time
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
-from flask import Blueprint, Response, jsonify, request
-from opentelemetry._logs import SeverityNumber
+from flask import Blueprint, Response, jsonify
 
 from apps.service2.config import Service2Config
-from apps.telemetry import names, steps
+from apps.telemetry import steps
 from apps.telemetry.steps import Leg
 from apps.telemetry.trail import Recorder, Trail
-from apps.web.client import monotonic_ms
 from apps.web.deadline import Deadline
 from apps.web.faults import Fault, FaultPlan
-from apps.web.replica import deadline_of, fault_of, garbage, own_fault, unfit
+from apps.web.replica import Ends, garbage, own_fault, work_blueprint
 from apps.web.work import WorkFailed, Workshop
+
+_ENDS: Final = Ends(Leg.SERVICE2, steps.SERVICE2_RECEIVED, steps.SERVICE2_ANSWERED)
 
 
 @dataclass(frozen=True)
@@ -34,40 +35,13 @@ class Service2:
 
 def service2_blueprint(service: Service2) -> Blueprint:
     """Return the routes of service 2."""
-    blueprint = Blueprint("service2", __name__)
-
-    @blueprint.route("/work/<entity>", methods=["GET", "POST"])
-    def work(entity: str) -> Response:
-        try:
-            deadline, fault = deadline_of(request), fault_of(request, service.plan)
-        except ValueError as error:
-            return unfit(error)
-        started = time.monotonic()
-        trail = service.recorder.trail(entity, request.method, Leg.SERVICE2)
-        trail.step(steps.SERVICE2_RECEIVED, {names.PEER: "gateway", names.PATH: request.path})
-        answer = _work(service, trail, deadline, fault)
-        is_error = answer.status_code >= 500
-        trail.step(
-            steps.SERVICE2_ANSWERED,
-            {names.PEER: "gateway", names.STATUS: answer.status_code, names.DURATION_MS: monotonic_ms(started)},
-            severity=SeverityNumber.ERROR if is_error else SeverityNumber.INFO,
-        )
-        return answer
-
-    return blueprint
+    return work_blueprint("service2", _ENDS, service.recorder, service.plan, partial(_work, service))
 
 
 def _work(service: Service2, trail: Trail, deadline: Deadline, fault: Fault | None) -> Response:
+    span_ms = service.config.work_ms
     try:
-        done = service.workshop.do(
-            "work",
-            service.config.work_ms,
-            trail,
-            deadline,
-            steps.WORK_DONE,
-            steps.SERVICE2_BUG,
-            fault,
-        )
+        done = service.workshop.do("work", span_ms, trail, deadline, steps.WORK_DONE, steps.SERVICE2_BUG, fault)
     except WorkFailed as error:
         return own_fault(service.node, error.status, f"{service.node}: {error}.")
     if fault is not None and fault.kind == "garbage":

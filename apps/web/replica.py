@@ -1,14 +1,20 @@
-"""What the replicas of both services have in common: their settings, and what a request brings along."""
+"""What the replicas of both services have in common: their settings, and the frame around their work."""
 
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flask import Request, Response
+from flask import Blueprint, Response, request
+from opentelemetry._logs import SeverityNumber
 
+from apps.telemetry import names
+from apps.telemetry.steps import Leg, Step
+from apps.telemetry.trail import Recorder, Trail
 from apps.web import headers
+from apps.web.client import monotonic_ms
 from apps.web.deadline import Deadline, deadline_ms
-from apps.web.faults import Fault, FaultError, FaultPlan, parse_rates
+from apps.web.faults import Fault, FaultPlan, parse_rates
 from apps.web.node import NodeConfig
 from apps.web.problem import problem
 from apps.web.settings import Settings
@@ -60,27 +66,42 @@ class ReplicaConfig:
         )
 
 
-def deadline_of(request: Request) -> Deadline:
-    """Return the time that the caller of this node has left.
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The steps at the two ends of a replica's part of the way, and the leg that they belong to."""
 
-    Raises:
-        ValueError: the field is no whole number of milliseconds.
-    """
-    return Deadline(deadline_ms(request.headers.get(headers.DEADLINE_MS), MAX_DEADLINE_MS))
-
-
-def fault_of(request: Request, plan: FaultPlan) -> Fault | None:
-    """Return the bug that *request* meets here.
-
-    Raises:
-        FaultError: the header orders what nobody could carry out.
-    """
-    return plan.choose(request.headers.get(headers.FAULT, ""))
+    leg: Leg
+    received: Step
+    answered: Step
 
 
-def unfit(error: FaultError | ValueError) -> Response:
-    """Return the answer to a request whose header fields cannot be read."""
-    return problem(400, f"{error}.")
+Work = Callable[[Trail, Deadline, Fault | None], Response]
+"""Does a replica's part for one request, within its deadline and with the bug it meets, and returns the answer."""
+
+
+def work_blueprint(name: str, ends: Ends, recorder: Recorder, plan: FaultPlan, work: Work) -> Blueprint:
+    """Return ``/work/<entity>`` of the replica *name*: what comes in and what goes out is logged around *work*."""
+    blueprint = Blueprint(name, __name__)
+
+    @blueprint.route("/work/<entity>", methods=["GET", "POST"])
+    def view(entity: str) -> Response:
+        try:
+            deadline = Deadline(deadline_ms(request.headers.get(headers.DEADLINE_MS), MAX_DEADLINE_MS))
+            fault = plan.choose(request.headers.get(headers.FAULT, ""))
+        except ValueError as error:
+            return problem(400, f"{error}.")
+        started = time.monotonic()
+        trail = recorder.trail(entity, request.method, ends.leg)
+        trail.step(ends.received, {names.PEER: "gateway", names.PATH: request.path})
+        answer = work(trail, deadline, fault)
+        trail.step(
+            ends.answered,
+            {names.PEER: "gateway", names.STATUS: answer.status_code, names.DURATION_MS: monotonic_ms(started)},
+            severity=SeverityNumber.ERROR if answer.status_code >= 500 else SeverityNumber.INFO,
+        )
+        return answer
+
+    return blueprint
 
 
 def own_fault(node: str, status: int, detail: str) -> Response:
