@@ -125,7 +125,8 @@ def test_a_stack_with_a_program_down_is_started_anew(make):
     stack = make()
     stack.start(check=False)
     stack.stop_node("service2-1")
-    assert stack.look().words == ("service2-1 is stopped",)
+    # The gateway may have seen by now that its ring is empty, and say so as well.
+    assert "service2-1 is stopped" in stack.look().words
     assert not stack.start(check=False).already_ran
     assert stack.look().is_healthy
 
