@@ -77,7 +77,7 @@ def build(tools: Tools, pip: Callable[[], list[str]]) -> Path:
         if _lock_agrees(made):
             for name in ("go.mod", "go.sum"):
                 (made / name).write_bytes((LOCK / name).read_bytes())
-            options = ["-mod=readonly", "-trimpath", "-ldflags=-s -w"]
+            options = ["-mod=readonly", "-ldflags=-s -w"]
             tools.run([go.command, "build", *options, "-o", COMMAND, "."], log, cwd=made, env=go.env)
         else:
             with open(log, "a", encoding="utf-8") as out:

