@@ -297,15 +297,23 @@ class _Judged:
     def runs(self) -> list[list[int]]:
         """Return the places in the chains that each follow one another in time.
 
-        What a node does after the gateway gave up on it is late by nature: it follows what was sent to it, and
-        nothing of the gateway's has to wait for it.
+        What a node does after its caller gave up on it is late by nature: it follows what was sent to it, and
+        nothing of the caller's has to wait for it.
         """
         late = sorted({*self._outcome.may, *self._outcome.also} - self._outcome.must.keys() - set(self._inner_may()))
-        return [
+        runs = [
             sorted(self._outcome.must),
             self._after_what_was_sent(late),
             self._after_what_was_sent(self._inner_may()),
         ]
+        return [part for run in runs for part in self._apart_from_call_back(run)]
+
+    def _apart_from_call_back(self, run: list[int]) -> list[list[int]]:
+        """Return *run* in two where service 1 did not wait for the gateway's answer to its call back."""
+        if not any(one.step is steps.SERVICE2_UNANSWERED for one in self._places.get(steps.SERVICE2_UNANSWERED.n, ())):
+            return [run]
+        call_back = [n for n in run if n in _CALLBACK]
+        return [[n for n in run if n not in _CALLBACK], [steps.SERVICE2_ASKED.n, *call_back]]
 
     def _after_what_was_sent(self, late: Sequence[int]) -> list[int]:
         return [late[0] - 1, *late] if late else []

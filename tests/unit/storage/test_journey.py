@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.storage.journey import journeys_of
 from apps.storage.model import JourneyRecord
-from apps.telemetry import steps
+from apps.telemetry import names, steps
 from apps.telemetry.steps import Leg
 from tests.unit.storage.builders import NOW
 from tests.unit.storage.journeys import (
@@ -259,6 +260,27 @@ def test_late_work_of_a_node_that_was_given_up_is_no_skew() -> None:
     play = failed2("timeout", 10).steps(11, 12)
     journey = play.journey()
     assert ((), True) == (journey.clock_skew, journey.is_complete)
+
+
+def test_call_back_that_service_1_did_not_wait_for_is_no_skew() -> None:
+    """The gateway's late words (13, 14) follow what was asked; service 1, which gave up, does not follow them."""
+    play = Play().steps(*range(1, 10)).step(steps.SERVICE2_UNANSWERED, ERROR_TYPE="timeout").step(17)
+    play.step(steps.SERVICE2_FAILED, ERROR_TYPE="timeout").step(14).step(18).step(19, STATUS=504)
+    journey = play.journey()
+    assert ("deadline", "service2", ()) == (journey.outcome, journey.at, journey.clock_skew)
+    assert journey.is_complete
+
+
+def test_clock_that_is_behind_in_a_call_back_nobody_waited_for_is_flagged() -> None:
+    """The gateway cannot have received it before service 1 sent it."""
+    play = Play().steps(*range(1, 7)).step(steps.SERVICE2_UNANSWERED, ERROR_TYPE="timeout").step(17)
+    play.step(18).step(19, STATUS=504).steps(7, 8, 9).step(steps.SERVICE2_FAILED, ERROR_TYPE="timeout").step(14)
+    late = {"gateway.service1.request.received"}
+    play.records = [
+        replace(record, time=record.time - 60 * MS) if record.text(names.STEP) in late else record
+        for record in play.records
+    ]
+    assert [7] == [skew.step.n for skew in play.journey().clock_skew]
 
 
 @pytest.mark.parametrize(
