@@ -10,6 +10,7 @@
     └── Oversized       the answer is larger than allowed
 """
 
+import http.client
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,13 +114,13 @@ def call(
     except requests.ConnectTimeout as error:
         if left_s < CONNECT_TIMEOUT_S:
             raise TooLate(f"no connection within the {left_s:.3f} s that were left") from error
-        raise Unsent(str(error)) from error
+        raise Unsent(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
     except requests.Timeout as error:
         raise TimedOut(f"no answer within {left_s:.3f} s") from error
     except requests.ConnectionError as error:
         raise _broken(error) from error
     except requests.RequestException as error:
-        raise Reset(str(error)) from error
+        raise Reset(f"the answer is no HTTP: {type(error).__name__}") from error
     with response:
         return Answer(response.status_code, response.headers, _body(response, deadline, max_bytes))
 
@@ -127,7 +128,30 @@ def call(
 def _broken(error: requests.ConnectionError) -> CallError:
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
-    return Unsent(str(reason)) if isinstance(reason, NewConnectionError) else Reset(str(reason))
+    if isinstance(reason, NewConnectionError):
+        return Unsent(f"no connection: {_in_words(reason)}")
+    return Reset(f"the connection broke before an answer came: {_in_words(reason)}")
+
+
+def _in_words(error: object) -> str:
+    """Return why a connection broke, for people: the system's words where it has some, never an object's repr."""
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        if isinstance(error, http.client.RemoteDisconnected):
+            return "the other side closed it"
+        if isinstance(error, http.client.IncompleteRead):
+            return "it ended too soon"
+        if isinstance(error, http.client.HTTPException):
+            return "what came is no HTTP response"
+        error = _cause_of(error)
+    return "the other side did not keep to HTTP"
+
+
+def _cause_of(error: object) -> object:
+    """Return the error inside one of urllib3's, which carry it as an argument or as their cause."""
+    inner = next((one for one in getattr(error, "args", ()) if isinstance(one, Exception)), None)
+    return inner or getattr(error, "__cause__", None) or getattr(error, "__context__", None)
 
 
 def _body(response: requests.Response, deadline: Deadline, max_bytes: int) -> bytes:
@@ -142,7 +166,7 @@ def _body(response: requests.Response, deadline: Deadline, max_bytes: int) -> by
     except ReadTimeoutError as error:
         raise TimedOut("the answer was not whole in time") from error
     except (HTTPError, OSError) as error:
-        raise Reset(str(error)) from error
+        raise Reset(f"the connection broke within the answer: {_in_words(error)}") from error
     return b"".join(parts)
 
 
