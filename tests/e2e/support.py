@@ -58,9 +58,15 @@ class Ask:
         }
 
     def ring_is_whole(self) -> bool:
-        """Tell whether every member of both rings may be picked."""
+        """Tell whether every member of both rings may be picked, and is alive: a death takes a moment to be noticed."""
         members = [member for ring in self.rings().values() for member in ring.values()]
-        return all(member["state"] in ("linked", "probation") for member in members)
+        return all(member["state"] in ("linked", "probation") and self._is_ready(member) for member in members)
+
+    def _is_ready(self, member: dict[str, Any]) -> bool:
+        try:
+            return self.session.get(f"http://{member['address']}/readyz", timeout=2).status_code == 200
+        except requests.ConnectionError:
+            return False
 
     def journeys(self, trace_id: str) -> list[dict[str, Any]]:
         """Return what storage has of a trace's journeys by now."""
