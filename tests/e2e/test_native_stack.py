@@ -25,6 +25,7 @@ from deploy.native.stack import Stack, StackError
 from deploy.native.state import read_programs
 from deploy.native.testing import free_offset
 from deploy.native.tools import ROOT
+from tests.e2e.support import eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -220,9 +221,9 @@ def test_a_killed_program_comes_back(make):
     while stack.pids.get("service1-1") in (None, before):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    # The gateway, whose ring was empty, is ready again a probe later.
-    stack.wait_ready()
-    assert stack.look().is_healthy
+    stack.wait_ready(["service1-1"])
+    # The gateway notices a probe later that its only node was gone, and another one later that it is back.
+    eventually(lambda: stack.look().is_healthy, "a healthy stack", 20)
 
 
 def command(stack, name, **env):
