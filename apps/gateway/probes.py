@@ -11,6 +11,8 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from apps.gateway.balancer import Balancer, Member
 
 PROBE_TIMEOUT_S: Final = 1.0
+FIRST_LOOK_S: Final = 1.0
+"""The longest that a gateway which starts waits for what its first look finds."""
 _AT_ONCE: Final = 8
 
 
@@ -25,12 +27,17 @@ class Prober:
         self._interval_s = interval_s
         self._at_once = at_once
         self._stopping = threading.Event()
+        self._has_looked = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to probe."""
+        """Begin to probe; return when every member was looked at once, or after `FIRST_LOOK_S`.
+
+        A gateway that took over from another one would otherwise begin with empty rings.
+        """
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
         self._thread.start()
+        self._has_looked.wait(FIRST_LOOK_S)
 
     def stop(self) -> None:
         """End, after the probes that are under way."""
@@ -42,6 +49,7 @@ class Prober:
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="probe") as pool:
             while not self._stopping.is_set():
                 self.probe_all(pool)
+                self._has_looked.set()
                 self._stopping.wait(self._interval_s)
 
     def probe_all(self, pool: ThreadPoolExecutor) -> None:
