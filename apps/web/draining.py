@@ -86,8 +86,22 @@ class LeavingWorker(ThreadWorker):  # type: ignore[misc]
         self.alive = False
 
     def _look_at_the_clock(self) -> None:
-        if self._ends_at is not None and time.monotonic() >= self._ends_at:
+        if self.alive and self._ends_at is not None and time.monotonic() >= self._ends_at:
+            self._stop_listening()
             self.alive = False
+
+    def _stop_listening(self) -> None:
+        """Take what has connected already, and let everybody else be refused: they may try another node.
+
+        gunicorn itself keeps the listener open to the end, where the kernel accepts connections that nobody answers.
+        """
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            taken = -1
+            while taken != self.nr_conns < self.worker_connections:
+                taken = self.nr_conns
+                self.accept(listener)
+            listener.close()
 
     def run(self) -> None:
         """Serve until told to leave, then finish what is in flight."""
@@ -112,9 +126,6 @@ class LeavingWorker(ThreadWorker):  # type: ignore[misc]
         if self.ppid == os.getppid():
             return True
         self._finish()
-        self.set_accept_enabled(False)
-        for listener in self.sockets:
-            listener.close()
         return False
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import Flask
 
-_KEY: Final = "carousel.leaving"
+_KEY: Final = "leaving"
 
 
 class Leaving:
