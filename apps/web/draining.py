@@ -25,7 +25,7 @@ IN_FLIGHT_S: Final = 10
 """The longest that requests in flight are waited for when the node ends."""
 HAND_OVER_S: Final = 65
 """The same when a newer worker serves already, and nobody waits for the old one: longer than any deadline."""
-FLUSH_S: Final = 5
+FLUSH_S: Final = 8
 """What the end of a service may take beyond that: telemetry is shipped, a store is closed."""
 LINGER_S: Final = 0.2
 """How long an idle connection is kept when the node ends without draining; gunicorn's own 2 s otherwise."""

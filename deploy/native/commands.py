@@ -203,7 +203,7 @@ def _test_environment() -> dict[str, str]:
     return {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(dropped) or key.startswith("CAROUSEL_TEST_")
+        if not key.startswith(dropped) or key.startswith(("CAROUSEL_TEST_", "CAROUSEL_SOAK_"))
     }
 
 

@@ -90,9 +90,9 @@ def _app(config: StackConfig, engines: Engines, service: str, replica: int, env:
         ports=(("http", port),),
         ready_url=f"http://{config.host(service)}:{port}/readyz",
         stop_wave=2 if service == "storage" else 1,
-        # What is in flight is finished (10 s at most, and telemetry is shipped), but nobody has to see it coming:
+        # What is in flight is finished (10 s at most, then telemetry is shipped), but nobody has to see it coming:
         # supervisor stops a node when its whole stack ends, or when the gateways have let go of it.
-        stop_seconds=16,
+        stop_seconds=20,
         stop_signal="INT",
     )
 

@@ -90,3 +90,14 @@ def test_it_goes_on_until_it_is_stopped() -> None:
     asked = len(network.sent)
     assert asked == len(network.sent)
     assert "prober" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_start_waits_for_the_first_look() -> None:
+    """A gateway that takes over from another one must not begin with empty rings."""
+    balancer = Balancer("service1", ("a:1",))
+    with Network({"a:1": ready("service1-1")}).session() as session:
+        prober = Prober((balancer,), session, 60)
+        prober.start()
+
+        assert 1 == len(balancer)
+        prober.stop()

@@ -47,7 +47,7 @@ def test_the_offset_moves_the_gateway_too(token: str) -> None:
     """Where service 1 expects it."""
     config = Service1Config.from_env({"CAROUSEL_SERVICE_TOKEN_FILE": token, "CAROUSEL_PORT_OFFSET": "1000"})
 
-    assert ("http://127.0.0.1:9080", 9101) == (config.gateway_urls, config.replica.node.port)
+    assert (("http://127.0.0.1:9080",), 9101) == (config.gateway_urls, config.replica.node.port)
 
 
 def test_service1_may_know_several_gateways(token: str) -> None:
