@@ -29,10 +29,9 @@ pytestmark = pytest.mark.timeout(300 + 2 * SOAK_S)
 @pytest.fixture(scope="module")
 def growing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of its own. Requests have time: a busy machine is no fault of the stack's."""
-    offset = os.environ.get("CAROUSEL_TEST_PORT_OFFSET")
     running = Stack(
         run_dir=tmp_path_factory.mktemp("growing") / "run",
-        offset=int(offset) + 500 if offset else free_offset(),
+        offset=free_offset(),
         replicas={"service1": 1, "service2": 1},
         load=False,
         env={"CAROUSEL_FAULTS": "", "CAROUSEL_DEADLINE_MS": "20000", "CAROUSEL_FAULT_HEADERS": "1"},
