@@ -3,7 +3,7 @@ PYTHON ?= python3
 NATIVE := $(PYTHON) deploy/native/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status logs doctor engines load setup test check fmt clean distclean
+.PHONY: help demo stop scale restart status logs doctor engines load setup test check fmt clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
@@ -13,6 +13,12 @@ demo: ## start everything natively, without Docker, and prove it with one reques
 
 stop: ## stop what runs, whatever state it is in
 	@$(NATIVE) stop
+
+scale: ## more or fewer nodes of what runs; TO="service1=3 gateway=2"
+	@$(NATIVE) scale $(TO)
+
+restart: ## every node, one after the other, without a failed request; NODE="service1-2" for some
+	@$(NATIVE) restart $(NODE)
 
 status: ## the programs: state, pid, uptime, port, ready or why not
 	@$(NATIVE) status

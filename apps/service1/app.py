@@ -24,13 +24,13 @@ def create_service(
     Args:
         config: the replica's settings.
         telemetry: gets the spans, the steps and the metrics.
-        session: reaches the gateway; by default one with a connection for each thread.
+        session: reaches the gateways; by default one with a connection for each thread.
         workshop: does the work; by default one that takes the time it should.
     """
     replica = config.replica
     workshop = workshop or Workshop(telemetry, generator=replica.generator("work"))
     session = session or new_session(replica.node.threads)
-    client = GatewayClient(config.gateway_url, config.service_token, replica.node.node, session)
+    client = GatewayClient(config.gateway_urls, config.service_token, replica.node.node, session)
     app = base_app(__name__, replica.node, telemetry, forms=("application/json",))
     app.register_blueprint(service1_blueprint(Service1(config, telemetry.recorder, workshop, replica.plan(), client)))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from apps.web.guards import read_token
 from apps.web.ports import port
@@ -12,6 +13,17 @@ from apps.web.work import parse_range
 _RANGE = "milliseconds, as in 20 or 5-15"
 
 
+def _base_urls(value: str) -> tuple[str, ...]:
+    urls = tuple(dict.fromkeys(item.strip() for item in value.split(",") if item.strip()))
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError(f"{url!r} is no such address")
+    if not urls:
+        raise ValueError("it names none")
+    return urls
+
+
 @dataclass(frozen=True, slots=True)
 class Service1Config:
     """Everything a replica of service 1 has to be told."""
@@ -20,8 +32,8 @@ class Service1Config:
     """Who this node is and how it misbehaves."""
     service_token: str = field(repr=False)
     """Shown to the gateway when service 2 is asked for."""
-    gateway_url: str = "http://127.0.0.1:8080"
-    """Base address of the gateway."""
+    gateway_urls: tuple[str, ...] = ("http://127.0.0.1:8080",)
+    """Base address of each gateway; the next is asked when one cannot be connected to."""
     part1_ms: tuple[float, float] = (5.0, 15.0)
     """Least and most milliseconds of work before service 2 is asked."""
     part2_ms: tuple[float, float] = (5.0, 15.0)
@@ -41,7 +53,12 @@ class Service1Config:
         return cls(
             replica=replica,
             service_token=read_token(settings.file("CAROUSEL_SERVICE_TOKEN_FILE", secret)),
-            gateway_url=settings.text("CAROUSEL_GATEWAY_URL", f"http://127.0.0.1:{port('gateway', offset)}"),
+            gateway_urls=settings.parsed(
+                "CAROUSEL_GATEWAY_URL",
+                (f"http://127.0.0.1:{port('gateway', offset)}",),
+                _base_urls,
+                "a comma-separated list of addresses like http://127.0.0.1:8080",
+            ),
             part1_ms=settings.parsed("CAROUSEL_PART1_MS", (5.0, 15.0), parse_range, _RANGE),
             part2_ms=settings.parsed("CAROUSEL_PART2_MS", (5.0, 15.0), parse_range, _RANGE),
         )

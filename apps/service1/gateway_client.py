@@ -1,4 +1,8 @@
-"""How service 1 asks for service 2: through the gateway, which alone knows where that is."""
+"""How service 1 asks for service 2: through a gateway, which alone knows where that is.
+
+Any gateway will do. A node keeps to one as long as it can be connected to, and then goes on with the next: a request
+that never left may be sent elsewhere, one that did may not.
+"""
 
 from collections.abc import Sequence
 
@@ -9,22 +13,23 @@ from requests.structures import CaseInsensitiveDict
 from apps.telemetry.steps import Leg
 from apps.telemetry.trail import Trail
 from apps.web import headers
-from apps.web.client import Answer, TooLate, call
+from apps.web.client import Answer, TooLate, Unsent, call
 from apps.web.deadline import Deadline
 
 
 class GatewayClient:
-    """Asks the gateway for service 2.
+    """Asks a gateway for service 2. Safe to use from any number of threads.
 
     Args:
-        base_url: of the gateway.
-        token: that the gateway asks for.
+        base_urls: of the gateways, at least one; the first is asked first.
+        token: that the gateways ask for.
         node: name of this node.
         session: keeps the connections.
     """
 
-    def __init__(self, base_url: str, token: str, node: str, session: requests.Session) -> None:
-        self._base_url = base_url.rstrip("/")
+    def __init__(self, base_urls: Sequence[str], token: str, node: str, session: requests.Session) -> None:
+        self._base_urls = tuple(url.rstrip("/") for url in base_urls)
+        self._current = 0
         self._authorization = f"Bearer {token}"
         self._node = node
         self._session = session
@@ -32,17 +37,35 @@ class GatewayClient:
     def ask(
         self, trail: Trail, method: str, body: bytes, deadline: Deadline, handed_on: Sequence[tuple[str, str]]
     ) -> Answer:
-        """Return the gateway's answer for service 2, whatever its status.
+        """Return a gateway's answer for service 2, whatever its status.
 
         Raises:
-            CallError: the gateway could not be asked, or did not answer in time.
+            CallError: no gateway could be asked (the last one's reason), or the one asked did not answer in time.
         """
+        first, count = self._current, len(self._base_urls)
+        for number in range(first, first + count - 1):
+            try:
+                return self._ask(number % count, trail, method, body, deadline, handed_on)
+            except Unsent:
+                # Threads may set this at the same time; whichever wins names a gateway that is worth trying.
+                self._current = (number + 1) % count
+        return self._ask((first + count - 1) % count, trail, method, body, deadline, handed_on)
+
+    def _ask(
+        self,
+        number: int,
+        trail: Trail,
+        method: str,
+        body: bytes,
+        deadline: Deadline,
+        handed_on: Sequence[tuple[str, str]],
+    ) -> Answer:
         left_ms = deadline.for_next_hop_ms()
         if left_ms <= 0:
             raise TooLate("no time was left to ask")
         request = requests.PreparedRequest()
         request.method = method
-        request.url = f"{self._base_url}/internal/service2/{trail.entity}"
+        request.url = f"{self._base_urls[number]}/internal/service2/{trail.entity}"
         request.headers = CaseInsensitiveDict(handed_on)
         request.headers["Authorization"] = self._authorization
         request.headers["Accept-Encoding"] = "identity"

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+
+from apps.web.leaving import leaving_of
 
 Check = Callable[[], str | None]
 """Returns why a node must not get traffic, None when it may."""
 
 ALIVE: Final = {"status": "alive"}
+DRAINING: Final = "draining"
 
 
 def health_blueprint(service: str, node: str, registry: CollectorRegistry, checks: Sequence[Check] = ()) -> Blueprint:
@@ -23,6 +26,9 @@ def health_blueprint(service: str, node: str, registry: CollectorRegistry, check
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
+        if leaving_of(current_app).is_draining:
+            shape = {"status": DRAINING, "service": service, "node": node, "reasons": [DRAINING]}
+            return jsonify(shape), 503
         reasons = [reason for check in checks if (reason := check())]
         shape = {"status": "not ready" if reasons else "ready", "service": service, "node": node}
         if reasons:

@@ -34,6 +34,8 @@ class NodeConfig:
     """Where state and secrets are kept."""
     echo: bool = True
     """Whether each log record is also printed on stdout as one JSON line."""
+    drain_s: float = 1.5
+    """Seconds that a node which was told to end goes on serving, so that everybody sees that it is not ready."""
 
     @classmethod
     def from_env(cls, service: str, environ: Mapping[str, str], *, threads: int = 16) -> "NodeConfig":
@@ -58,6 +60,7 @@ class NodeConfig:
             ),
             run_dir=settings.file("CAROUSEL_RUN_DIR", Path(".run")),
             echo=settings.flag("CAROUSEL_ECHO", True),
+            drain_s=settings.number("CAROUSEL_DRAIN_S", 1.5, at_most=60),
         )
 
     def telemetry(self) -> TelemetryConfig:

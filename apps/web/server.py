@@ -1,9 +1,10 @@
 """Runs one app as one process tree: a gunicorn master and its one threaded worker.
 
 One process is one node: state such as a ring or a writer exists once. Everything that makes threads is built in the
-worker, since neither telemetry nor connections survive a fork.
+worker, since neither telemetry nor connections survive a fork. How both end is in `draining`.
 """
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from gunicorn.app.base import BaseApplication
 
 from apps.telemetry.processors import StdoutEcho
 from apps.telemetry.setup import Telemetry, build
+from apps.web.draining import FLUSH_S, IN_FLIGHT_S, HandingOverArbiter, LeavingWorker
+from apps.web.leaving import leaving_of
 from apps.web.node import NodeConfig
 from apps.web.settings import SettingError
 
@@ -33,44 +36,76 @@ class Service:
     stop: Callable[[], None]
 
 
-class _Gunicorn(BaseApplication):  # type: ignore[misc]
+class NodeApplication(BaseApplication):  # type: ignore[misc]
+    """What gunicorn runs: a node with its settings. The app is built in the worker."""
+
     def __init__(self, config: NodeConfig, build: Callable[[], Service]) -> None:
         self._config = config
         self._build = build
         self._service: Service | None = None
         super().__init__()
 
+    @property
+    def drain_s(self) -> float:
+        """Seconds that the node serves on after it was told to end."""
+        return self._config.drain_s
+
     def load_config(self) -> None:
+        """Set what gunicorn has to know."""
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
         options: dict[str, Any] = {
             "bind": f"{host}:{self._config.port}",
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": LeavingWorker,
             "threads": self._config.threads,
             "keepalive": KEEPALIVE_S,
-            "graceful_timeout": 10,
+            # The master's patience; the worker's own is shorter.
+            "graceful_timeout": math.ceil(self._config.drain_s) + IN_FLIGHT_S + FLUSH_S,
             # Its default path is shared by every gunicorn of the user.
             "control_socket_disable": True,
             "loglevel": "warning",
             "proc_name": self._config.node,
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,
             "post_worker_init": lambda _worker: self._started(),
-            "worker_exit": lambda _server, _worker: self._stopped(),
+            "worker_exit": lambda _server, worker: self._stopped(worker),
         }
         for key, value in options.items():
             self.cfg.set(key, value)
 
     def load(self) -> Flask:
+        """Build the app."""
         self._service = self._build()
         return self._service.app
+
+    def leave(self, *, handed_over: bool = False) -> None:
+        """Tell the app's routes that this process ends soon."""
+        if self._service is not None:
+            leaving_of(self._service.app).begin(handed_over=handed_over)
+
+    def run(self) -> None:
+        """Be the master until told to end."""
+        try:
+            HandingOverArbiter(self).run()
+        except RuntimeError as error:
+            print(f"carousel: {self._config.node}: {error}", file=sys.stderr)
+            raise SystemExit(1) from error
 
     def _started(self) -> None:
         if self._service is not None:
             self._service.start()
 
-    def _stopped(self) -> None:
-        if self._service is not None:
-            self._service.stop()
+    def _stopped(self, worker: LeavingWorker) -> None:
+        """End the service, and the process with it where a request still holds a thread.
+
+        The interpreter would wait for that thread, however long it takes.
+        """
+        if self._service is None:
+            return
+        self._service.stop()
+        if worker.pid == os.getpid() and worker.booted and worker.nr_conns:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
 
 
 def run(
@@ -95,4 +130,4 @@ def run(
     def build_service() -> Service:
         return create(config, build(node.telemetry(), echo=StdoutEcho() if node.echo else None))
 
-    _Gunicorn(node, build_service).run()
+    NodeApplication(node, build_service).run()

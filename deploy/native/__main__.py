@@ -1,4 +1,4 @@
-"""The commands behind `make`, on the environment's Python: demo, stop, status, logs, load, setup, test, check, fmt."""
+"""The commands behind `make`, on the environment's Python."""
 
 from __future__ import annotations
 

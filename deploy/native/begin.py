@@ -40,6 +40,8 @@ NEEDS: Mapping[str, Needs] = {
     "status": Needs("run", only_if_run_dir=True),
     "logs": Needs("run", only_if_run_dir=True),
     "load": Needs("run"),
+    "scale": Needs("run", only_if_run_dir=True),
+    "restart": Needs("run", only_if_run_dir=True),
     "setup": Needs("dev"),
     "test": Needs("dev", engines=True),
     "check": Needs("dev"),
@@ -80,7 +82,7 @@ def main(arguments: list[str]) -> int:
 def _begin(command: str, rest: list[str], needs: Needs, began: float) -> int:
     if needs.only_if_run_dir and not run_dir(os.environ).exists():
         print(f"nothing was started here: there is no {run_dir(os.environ)}")
-        return 3 if command == "status" else 0
+        return 3 if command in ("status", "scale", "restart") else 0
     phases: dict[str, float] = {}
     if needs.environment is not None:
         with Progress() as progress:

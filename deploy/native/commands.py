@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from deploy.native import logs, state, status
+from deploy.native import logs, restarting, scaling, state, status
 from deploy.native.begin import HANDED_OVER
 from deploy.native.config import ConfigError, StackConfig
 from deploy.native.programs import LOAD
@@ -203,7 +203,7 @@ def _test_environment() -> dict[str, str]:
     return {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(dropped) or key.startswith("CAROUSEL_TEST_")
+        if not key.startswith(dropped) or key.startswith(("CAROUSEL_TEST_", "CAROUSEL_SOAK_"))
     }
 
 
@@ -245,6 +245,8 @@ COMMANDS: Mapping[str, Callable[[Sequence[str], Began], int]] = {
     "status": lambda rest, _: status.main(rest),
     "logs": lambda rest, _: logs.main(rest),
     "load": load,
+    "scale": lambda rest, _: scaling.main(rest),
+    "restart": lambda rest, _: restarting.main(rest),
     "setup": setup,
     "test": test,
     "check": check,

@@ -16,6 +16,9 @@ from deploy.native.tools import ROOT
 
 ENV_FILE = ROOT / "deploy" / "env" / "native.env"
 DEFAULT_RUN_DIR = ROOT / ".run"
+MAX_GATEWAYS = 8
+BOUNDS = {"gateway": (1, MAX_GATEWAYS), "service1": (1, MAX_REPLICAS), "service2": (1, MAX_REPLICAS)}
+"""The services that have replicas, and how many of each there may be."""
 SOCKET_PATH_LIMIT = 90
 """Bytes of a unix socket's path that every system takes (macOS: 104), less the suffix supervisor adds while binding."""
 
@@ -24,6 +27,7 @@ APP_KEYS = (
     "CAROUSEL_ALLOWED_HOSTS",
     "CAROUSEL_ENVIRONMENT",
     "CAROUSEL_THREADS",
+    "CAROUSEL_DRAIN_S",
     "CAROUSEL_ENTITIES",
     "CAROUSEL_DEADLINE_MS",
     "CAROUSEL_FAULTS",
@@ -84,7 +88,7 @@ class StackConfig:
     run_dir: Path
     offset: int
     replicas: Mapping[str, int]
-    """How many of service1 and of service2."""
+    """How many of gateway, of service1 and of service2."""
     load_rate: float
     """Requests per second of the steady load; 0 means none."""
     values: Mapping[str, str]
@@ -103,8 +107,8 @@ class StackConfig:
         # The highest port of the table is 13133.
         offset = _whole(values, "CAROUSEL_PORT_OFFSET", 0, 0, 50_000)
         replicas = {
-            name: _whole(values, f"CAROUSEL_{name.upper()}_REPLICAS", 2, 1, MAX_REPLICAS)
-            for name in ("service1", "service2")
+            name: _whole(values, f"CAROUSEL_{name.upper()}_REPLICAS", 1 if name == "gateway" else 2, *bounds)
+            for name, bounds in BOUNDS.items()
         }
         return cls(run_dir, offset, replicas, _number(values, "CAROUSEL_LOAD_RATE", 2.0), values)
 

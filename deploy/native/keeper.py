@@ -150,6 +150,45 @@ class Keeper:
             time.sleep(0.05)
         return False
 
+    def add(self, names: Sequence[str]) -> None:
+        """Take the programs *names* of the file as it is rendered now, and start them.
+
+        Raises:
+            KeeperError: supervisord does not answer, or does not take them.
+        """
+        self._told("reloadConfig")
+        for name in names:
+            self._told("addProcessGroup", name)
+            self.start_program(name)
+
+    def remove(self, names: Sequence[str], limit_s: float) -> None:
+        """Stop the programs *names* together and forget them; one that it does not know is no error.
+
+        Raises:
+            KeeperError: supervisord does not answer, or one does not end in *limit_s*.
+        """
+        known = self.states()
+        names = [name for name in names if name in known]
+        if not self.stop_programs(names, limit_s):
+            left = [name for name, state in self.states().items() if name in names and state.pid]
+            raise KeeperError(f"these do not end within {limit_s:.0f} s: {', '.join(left)}")
+        for name in names:
+            self._told("removeProcessGroup", name)
+
+    def signal(self, name: str, signal_name: str) -> None:
+        """Send the signal *signal_name* (TERM, HUP) to the program's first process.
+
+        Raises:
+            KeeperError: supervisord does not answer, or the program does not run.
+        """
+        self._told("signalProcess", name, signal_name)
+
+    def _told(self, method: str, *arguments: Any) -> Any:
+        try:
+            return self._call(method, *arguments)
+        except xmlrpc.client.Fault as fault:
+            raise KeeperError(f"supervisord refuses {method} {' '.join(arguments)}: {fault.faultString}") from fault
+
     def stop(self, programs: Sequence[Program], limit_s: float) -> None:
         """Stop the programs, those that send before those that receive, then supervisord.
 

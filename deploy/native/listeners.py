@@ -86,15 +86,16 @@ def taken(host: str, ports: Iterable[tuple[str, str, int]]) -> list[Taken]:
 
 def get(url: str, limit_s: float = 2.0, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     """Return status and body of GET *url*; (0, b"") when nobody answers in time. No proxy is asked."""
-    return _ask("GET", url, None, headers or {}, limit_s)
+    return ask("GET", url, None, headers or {}, limit_s)
 
 
 def post(url: str, body: bytes, headers: dict[str, str], limit_s: float = 5.0) -> tuple[int, bytes]:
     """Return status and body of POST *url*; (0, b"") when nobody answers in time."""
-    return _ask("POST", url, body, headers, limit_s)
+    return ask("POST", url, body, headers, limit_s)
 
 
-def _ask(method: str, url: str, body: bytes | None, headers: dict[str, str], limit_s: float) -> tuple[int, bytes]:
+def ask(method: str, url: str, body: bytes | None, headers: dict[str, str], limit_s: float) -> tuple[int, bytes]:
+    """Return status and body of any request; (0, b"") when nobody answers in time. No proxy is asked."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=limit_s)
     try:

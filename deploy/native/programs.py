@@ -5,9 +5,10 @@ Pure: decides and touches nothing. `render` writes it down for supervisor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.native.config import APP_KEYS, StackConfig
 from deploy.native.tools import ROOT
@@ -17,6 +18,8 @@ KEPT_BY = "CAROUSEL_KEPT_BY"
 """Marks every process of a stack with its run directory: whose a process is can be read off the process."""
 LOAD = "load"
 LOAD_USERS = 2
+IN_RINGS = ("service1", "service2")
+"""The services whose nodes the gateways keep in rings."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Program:
     """Programs of a lower wave are stopped first: those that send before those that receive."""
     starts_by_itself: bool = True
     stop_seconds: int = 8
+    stop_signal: str = "TERM"
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,9 @@ class Engines:
 
 def listed(config: StackConfig, engines: Engines) -> list[Program]:
     """Return the programs of the stack, the ones that are longest in starting first."""
-    apps = [_storage(config, engines), _gateway(config, engines)]
-    for service in ("service1", "service2"):
+    apps = [_storage(config, engines)]
+    apps += [_gateway(config, engines, number + 1) for number in range(config.replicas["gateway"])]
+    for service in IN_RINGS:
         apps += [_service(config, engines, service, number + 1) for number in range(config.replicas[service])]
     programs = [*apps]
     if engines.collector is not None:
@@ -85,7 +90,27 @@ def _app(config: StackConfig, engines: Engines, service: str, replica: int, env:
         ports=(("http", port),),
         ready_url=f"http://{config.host(service)}:{port}/readyz",
         stop_wave=2 if service == "storage" else 1,
+        # What is in flight is finished (10 s at most, then telemetry is shipped), but nobody has to see it coming:
+        # supervisor stops a node when its whole stack ends, or when the gateways have let go of it.
+        stop_seconds=20,
+        stop_signal="INT",
     )
+
+
+def number_of(program: Program) -> int:
+    """Return which replica of its service *program* is, counted from 1."""
+    return int(program.name.rpartition("-")[2])
+
+
+def address_of(program: Program) -> str:
+    """Return ``host:port`` of an app."""
+    return urlsplit(program.ready_url or "").netloc
+
+
+def gateway_urls(addresses: Sequence[str], number: int) -> str:
+    """Return the gateways at *addresses* as replica *number* of service 1 is told them: each begins with another."""
+    first = (number - 1) % len(addresses)
+    return ",".join(f"http://{address}" for address in (*addresses[first:], *addresses[:first]))
 
 
 def _members(config: StackConfig, service: str) -> str:
@@ -97,20 +122,20 @@ def _token(config: StackConfig, name: str) -> str:
     return str(config.run_dir / "secrets" / name)
 
 
-def _gateway(config: StackConfig, engines: Engines) -> Program:
+def _gateway(config: StackConfig, engines: Engines, replica: int) -> Program:
     env = {
         "CAROUSEL_SERVICE1_MEMBERS": _members(config, "service1"),
         "CAROUSEL_SERVICE2_MEMBERS": _members(config, "service2"),
         "CAROUSEL_SERVICE_TOKEN_FILE": _token(config, "service"),
         "CAROUSEL_ADMIN_TOKEN_FILE": _token(config, "admin"),
     }
-    return _app(config, engines, "gateway", 1, env)
+    return _app(config, engines, "gateway", replica, env)
 
 
 def _service(config: StackConfig, engines: Engines, service: str, replica: int) -> Program:
     env = {}
     if service == "service1":
-        env["CAROUSEL_GATEWAY_URL"] = config.url("gateway")
+        env["CAROUSEL_GATEWAY_URL"] = gateway_urls(_members(config, "gateway").split(","), replica)
         env["CAROUSEL_SERVICE_TOKEN_FILE"] = _token(config, "service")
         # The demo's bugs are service 2's; service 1 has them on demand, by request header.
         env["CAROUSEL_FAULTS"] = config.values.get("CAROUSEL_SERVICE1_FAULTS", "")
@@ -119,7 +144,8 @@ def _service(config: StackConfig, engines: Engines, service: str, replica: int) 
 
 def _storage(config: StackConfig, engines: Engines) -> Program:
     url = config.values.get("CAROUSEL_STORAGE_URL") or f"sqlite:///{config.data / 'storage.db'}"
-    return _app(config, engines, "storage", 1, {"CAROUSEL_STORAGE_URL": url})
+    # Nobody balances over storage: the Collector keeps what it cannot send, so there is nothing to drain.
+    return _app(config, engines, "storage", 1, {"CAROUSEL_STORAGE_URL": url, "CAROUSEL_DRAIN_S": "0"})
 
 
 def collector_env(config: StackConfig, engines: Engines) -> dict[str, str]:

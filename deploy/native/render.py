@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from deploy.native.config import ConfigError, StackConfig
-from deploy.native.programs import KEPT_BY, LOAD, Program
+from deploy.native.programs import IN_RINGS, KEPT_BY, LOAD, Program
 from deploy.native.tools import ROOT
 
 LOG_BYTES = "10MB"
@@ -81,6 +81,7 @@ def supervisor(config: StackConfig, programs: Sequence[Program]) -> str:
             "startretries=1000000",
             "stopasgroup=true",
             "killasgroup=true",
+            f"stopsignal={program.stop_signal}",
             f"stopwaitsecs={program.stop_seconds}",
             "redirect_stderr=true",
             # Supervisor 4.3 expands this one twice.
@@ -92,10 +93,10 @@ def supervisor(config: StackConfig, programs: Sequence[Program]) -> str:
 
 
 def targets(programs: Sequence[Program], host: str) -> dict[str, str]:
-    """Return Prometheus's target files by name: each node with its job and its instance."""
+    """Return Prometheus's target files by name: each program with its job and its instance, but those in rings."""
     files = {}
     for program in programs:
-        if program.service in (LOAD, "prometheus"):
+        if program.service in (LOAD, "prometheus", *IN_RINGS):
             continue
         ports = dict(program.ports)
         kind, port = ("engines", ports["metrics"]) if "metrics" in ports else ("apps", ports["http"])
@@ -103,3 +104,32 @@ def targets(programs: Sequence[Program], host: str) -> dict[str, str]:
         target = [{"targets": [f"{host}:{port}"], "labels": labels}]
         files[f"{kind}-{program.name}.json"] = json.dumps(target, indent=1) + "\n"
     return files
+
+
+DISCOVERED = "    # The members of the rings: http_sd_configs, one for each gateway, rendered here."
+
+
+def prometheus(text: str, gateways: Sequence[str], token_file: str) -> str:
+    """Return Prometheus's configuration *text* with the gateways that it asks for the members of their rings.
+
+    Args:
+        text: the repository's file; one line of it is `DISCOVERED`.
+        gateways: base addresses.
+        token_file: path of the file with the token that they ask for.
+
+    Raises:
+        ConfigError: the file has no such line.
+    """
+    if DISCOVERED not in text:
+        raise ConfigError(f"prometheus.yml: expected the line {DISCOVERED.strip()!r}")
+    lines = ["    http_sd_configs:"]
+    for gateway in gateways:
+        lines += [
+            f"      - url: {json.dumps(f'{gateway}/internal/targets')}",
+            "        refresh_interval: 5s",
+            "        authorization:",
+            # Without it Prometheus 2.42 sends the token alone.
+            "          type: Bearer",
+            f"          credentials_file: {json.dumps(token_file)}",
+        ]
+    return text.replace(DISCOVERED, "\n".join(lines))

@@ -19,7 +19,18 @@ import psutil
 
 from deploy.native import canary as canaries
 from deploy.native import engines as engine_table
-from deploy.native import listeners, processes, programs, readiness, render, state, tokens
+from deploy.native import (
+    files,
+    listeners,
+    processes,
+    programs,
+    readiness,
+    restarting,
+    running,
+    scaling,
+    state,
+    tokens,
+)
 from deploy.native.canary import Canary, CanaryError
 from deploy.native.config import StackConfig
 from deploy.native.engines import ENGINES, Found
@@ -28,7 +39,6 @@ from deploy.native.processes import end
 from deploy.native.programs import LOAD, Engines, Program
 from deploy.native.progress import Progress
 from deploy.native.readiness import NotReady
-from deploy.native.tools import ROOT
 
 READY_LIMIT_S = 60.0
 CANARY_LIMIT_S = 25.0
@@ -92,7 +102,7 @@ class Stack:
         Args:
             run_dir: where the state lives.
             offset: moves every port.
-            replicas: how many of `service1` and `service2`; 2 of each without a word.
+            replicas: how many of `service1`, `service2` (2 of each without a word) and `gateway` (1).
             load: whether the steady load is among the programs.
             env: variables above `deploy/env/native.env`; CAROUSEL_ ones only are read.
             progress: hears what is awaited; nobody when it is not given.
@@ -119,6 +129,11 @@ class Stack:
     def gateway(self) -> str:
         """The gateway's base address."""
         return self.config.url("gateway")
+
+    @property
+    def gateways(self) -> list[str]:
+        """The base address of each gateway that was started and not taken away since."""
+        return state.gateways(state.read_programs(self.config))
 
     @property
     def storage(self) -> str:
@@ -254,16 +269,10 @@ class Stack:
             folder.mkdir(parents=True, exist_ok=True)
         config.run_dir.chmod(0o700)
         tokens.ensure(config.run_dir)
-        state.write_whole(config.run_dir / "supervisord.conf", render.supervisor(config, listed), 0o600)
-        state.write_programs(config, listed)
-        static = (ROOT / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
-        state.write_whole(config.run_dir / "prometheus" / "prometheus.yml", static)
-        targets = render.targets(listed, config.listen_host)
-        folder = config.run_dir / "prometheus" / "targets"
-        for stale in set(folder.glob("*.json")) - {folder / name for name in targets}:
+        for stale in (config.run_dir / "state").glob("gateway-*.json"):
+            # What a gateway kept is for its own restart; a stack begins with what its configuration says.
             stale.unlink()
-        for name, text in targets.items():
-            state.write_whole(folder / name, text)
+        files.lay(config, listed)
 
     def _check(self, report: Report) -> None:
         with self._phase(report, "canary", "the canary's answer"):
@@ -377,6 +386,24 @@ class Stack:
         self.stop_node(node)
         self.start_node(node)
         self.wait_ready([node], limit_s)
+
+    def scale(self, **wanted: int) -> None:
+        """Give the running stack as many nodes of each service: `scale(service1=3)`.
+
+        Raises:
+            FleetError: not all of it could be done.
+        """
+        with running.running(self.config, self._progress.say) as fleet:
+            scaling.scale(fleet, wanted)
+
+    def restart_rolling(self, *names: str) -> None:
+        """Restart the nodes *names*, or all, one after the other, without a failed request.
+
+        Raises:
+            FleetError: one did not come back.
+        """
+        with running.running(self.config, self._progress.say) as fleet:
+            restarting.restart(fleet, names)
 
     def wait_ready(self, nodes: Sequence[str] | None = None, limit_s: float = 30.0) -> None:
         """Wait until *nodes* (all, without a word) are ready.

@@ -14,7 +14,7 @@ from typing import Any
 from deploy.native import processes
 from deploy.native.config import StackConfig
 from deploy.native.keeper import Keeper, KeeperError, State
-from deploy.native.programs import Program
+from deploy.native.programs import Program, address_of
 from deploy.native.readiness import why_not_ready
 
 NOTE = "stack.json"
@@ -101,12 +101,30 @@ def write_note(config: StackConfig, programs: Sequence[Program], prometheus: str
     note: dict[str, Any] = {
         "offset": config.offset,
         "gateway": config.url("gateway"),
+        "gateways": gateways(programs),
         "storage": config.url("storage"),
         "prometheus": prometheus,
         "collector": config.url("collector", "collector-http") if has_collector else None,
-        "nodes": [program.name for program in programs if program.ready_url and program.command[1:2] == ("-m",)],
+        "nodes": nodes(programs),
         "startedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+    write_whole(config.run_dir / NOTE, json.dumps(note, indent=1) + "\n")
+
+
+def nodes(programs: Sequence[Program]) -> list[str]:
+    """Return the names of the programs that are our own apps."""
+    return [program.name for program in programs if program.ready_url and program.command[1:2] == ("-m",)]
+
+
+def gateways(programs: Sequence[Program]) -> list[str]:
+    """Return the base address of each gateway."""
+    return [f"http://{address_of(program)}" for program in programs if program.service == "gateway"]
+
+
+def write_changed(config: StackConfig, programs: Sequence[Program]) -> None:
+    """Bring `programs.json`, and the nodes and gateways in `stack.json`, up to what runs now."""
+    write_programs(config, programs)
+    note = read_note(config) | {"gateways": gateways(programs), "nodes": nodes(programs)}
     write_whole(config.run_dir / NOTE, json.dumps(note, indent=1) + "\n")
 
 

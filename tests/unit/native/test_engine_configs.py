@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from apps.telemetry import redaction
-from deploy.native import collector, engines, render
+from deploy.native import collector, engines, files, tokens
 from deploy.native.config import StackConfig
 from deploy.native.engines import ENGINES, TOOLS_FOLDER
 from deploy.native.programs import Engines, listed
@@ -84,19 +84,19 @@ def test_every_variable_of_the_configuration_is_given():
     assert asked <= set(collector_env(config, Engines()))
 
 
-def test_promtool_accepts_prometheus_configuration_with_rendered_targets(tmp_path):
+@pytest.mark.parametrize("gateways", ["1", "2"])
+def test_promtool_accepts_prometheus_configuration_with_rendered_targets(tmp_path, gateways):
     """Its own checker, on the files as the stack lays them."""
     promtool = shutil.which("promtool") or binary("prometheus").with_name("promtool")
-    config = StackConfig.from_env({})
-    (tmp_path / "targets").mkdir()
-    shutil.copy(ROOT / "prometheus" / "prometheus.yml", tmp_path)
-    for name, text in render.targets(listed(config, Engines(ROOT, ROOT, "x")), "127.0.0.1").items():
-        (tmp_path / "targets" / name).write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [promtool, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, check=False
-    )
+    config = StackConfig.from_env({"CAROUSEL_RUN_DIR": str(tmp_path), "CAROUSEL_GATEWAY_REPLICAS": gateways})
+    tokens.ensure(config.run_dir)
+    (tmp_path / "prometheus" / "targets").mkdir(parents=True)
+    files.lay(config, listed(config, Engines(ROOT, ROOT, "x")))
+    path = tmp_path / "prometheus" / "prometheus.yml"
+    done = subprocess.run([promtool, "check", "config", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING" not in done.stdout + done.stderr
+    assert path.read_text().count("/internal/targets") == int(gateways)
 
 
 def test_prometheus_takes_late_points_and_keeps_only_process_series_of_the_apps():

@@ -66,6 +66,21 @@ def test_the_gateway_knows_every_replica():
     assert gateway.env["CAROUSEL_SERVICE2_MEMBERS"] == "127.0.0.1:8201,127.0.0.1:8202"
 
 
+def test_gateways_are_replicas_too():
+    """Ports side by side; each knows every member; each replica of service 1 begins with another of them."""
+    here = programs(CAROUSEL_GATEWAY_REPLICAS="2")
+    assert [here[name].ports for name in ("gateway-1", "gateway-2")] == [(("http", 8080),), (("http", 8081),)]
+    assert here["gateway-2"].env["CAROUSEL_SERVICE2_MEMBERS"] == "127.0.0.1:8201,127.0.0.1:8202"
+    assert here["service1-1"].env["CAROUSEL_GATEWAY_URL"] == "http://127.0.0.1:8080,http://127.0.0.1:8081"
+    assert here["service1-2"].env["CAROUSEL_GATEWAY_URL"] == "http://127.0.0.1:8081,http://127.0.0.1:8080"
+
+
+def test_storage_does_not_drain():
+    """Nobody balances over it; the setting of the demo is for the others."""
+    here = programs(CAROUSEL_DRAIN_S="3")
+    assert [here[name].env["CAROUSEL_DRAIN_S"] for name in ("storage-1", "service1-1")] == ["0", "3"]
+
+
 def test_only_service2_has_the_demos_bugs():
     """About 5 % of requests; service 1 has them on demand."""
     here = programs()

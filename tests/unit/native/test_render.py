@@ -2,15 +2,19 @@
 
 import json
 import shlex
+import signal
 from pathlib import Path
 
 import pytest
+import yaml
 from supervisor.datatypes import dict_of_key_value_pairs
 from supervisor.options import ServerOptions
 
+from apps.web.draining import FLUSH_S, IN_FLIGHT_S
 from deploy.native import render
 from deploy.native.config import ConfigError, StackConfig
 from deploy.native.programs import KEPT_BY, Engines, listed
+from deploy.native.tools import ROOT
 
 ENGINES = Engines(Path("/opt/otel col/otelcol"), Path("/opt/100%/prometheus"), "http://127.0.0.1:9090")
 
@@ -77,8 +81,34 @@ def test_each_target_names_its_job_and_instance(tmp_path):
     """The same labels that remote write gives: job = namespace/name, instance = node."""
     programs = stack(tmp_path)[1]
     files = render.targets(programs, "127.0.0.1")
-    assert json.loads(files["apps-service1-2.json"]) == [
-        {"targets": ["127.0.0.1:8102"], "labels": {"job": "carousel/service1", "instance": "service1-2"}}
+    assert json.loads(files["apps-gateway-1.json"]) == [
+        {"targets": ["127.0.0.1:8080"], "labels": {"job": "carousel/gateway", "instance": "gateway-1"}}
     ]
     assert json.loads(files["engines-collector-1.json"])[0]["targets"] == ["127.0.0.1:8888"]
-    assert not any("load" in name or "prometheus" in name for name in files)
+    assert not any(name in file for file in files for name in ("load", "prometheus", "service1", "service2"))
+
+
+def test_members_of_rings_are_asked_of_every_gateway():
+    """They come and go; the gateways know. `type` is written: without it Prometheus 2.42 sends the token alone."""
+    text = (ROOT / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    gateways = ["http://127.0.0.1:8080", "http://127.0.0.1:8081"]
+    config = yaml.safe_load(render.prometheus(text, gateways, '/a run, 100% "odd"/secrets/service'))
+    (asked,) = [job["http_sd_configs"] for job in config["scrape_configs"] if "http_sd_configs" in job]
+    assert [one["url"] for one in asked] == [f"{gateway}/internal/targets" for gateway in gateways]
+    assert {one["authorization"]["type"] for one in asked} == {"Bearer"}
+    assert {one["authorization"]["credentials_file"] for one in asked} == {'/a run, 100% "odd"/secrets/service'}
+
+
+def test_a_prometheus_configuration_without_the_line_is_refused():
+    """Else the replicas would silently not be scraped."""
+    with pytest.raises(ConfigError, match=r"prometheus\.yml: expected the line"):
+        render.prometheus("scrape_configs: []\n", [], "/t")
+
+
+def test_a_node_that_supervisor_stops_finishes_without_draining(tmp_path):
+    """INT; the time is that of the longest end there may be. Engines are told as they are used to."""
+    config, programs = stack(tmp_path)
+    seen = read_back(config, programs)
+    assert {seen[name].stopsignal for name in ("gateway-1", "service1-1", "storage-1")} == {signal.SIGINT}
+    assert {seen[name].stopsignal for name in ("collector-1", "prometheus-1", "load")} == {signal.SIGTERM}
+    assert seen["service1-1"].stopwaitsecs > IN_FLIGHT_S + FLUSH_S

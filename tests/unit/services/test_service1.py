@@ -42,7 +42,7 @@ def replica() -> Iterator[Replica]:
     """service1-1, whose gateway answers as the script says."""
     telemetry, network = telemetry_of("service1"), Network({"gateway:1": well})
     settings = ReplicaConfig(NodeConfig("service1", "service1-1"), fault_headers=True)
-    config = Service1Config(settings, "tok", "http://gateway:1/", (0, 0), (0, 0))
+    config = Service1Config(settings, "tok", ("http://gateway:1/", "http://gateway:2"), (0, 0), (0, 0))
     workshop = Workshop(telemetry, sleep=lambda _seconds: None)
     service = create_service(config, telemetry, session=network.session(), workshop=workshop)
     client = service.app.test_client()
@@ -97,6 +97,28 @@ def test_a_gateway_that_lets_it_down_is_to_blame(replica: Replica, script: Scrip
 
     assert (status, "gateway") == (answer.status_code, answer.headers["X-Carousel-Error-Node"])
     assert ["service1.service2.request.failed", "service1.response.sent"] == replica.steps()[-2:]
+
+
+def test_a_gateway_that_cannot_be_connected_to_is_passed_over(replica: Replica) -> None:
+    """A request that never left may be sent to the next; that one is kept to as long as it is there."""
+    replica.network.scripts |= {"gateway:1": refuse, "gateway:2": well}
+
+    assert [200, 200] == [replica.ask().status_code for _ in range(2)]
+    assert ["gateway:1", "gateway:2", "gateway:2"] == [host for host, _ in replica.network.sent]
+
+    replica.network.scripts |= {"gateway:1": well, "gateway:2": refuse}
+
+    assert 200 == replica.ask().status_code
+    assert ["gateway:2", "gateway:1"] == [host for host, _ in replica.network.sent][3:]
+
+
+@pytest.mark.parametrize("script", [reset, too_late])
+def test_a_request_that_left_is_sent_to_no_other_gateway(replica: Replica, script: Script) -> None:
+    """Nobody knows what became of it."""
+    replica.network.scripts |= {"gateway:1": script, "gateway:2": well}
+
+    assert replica.ask().status_code in (502, 504)
+    assert ["gateway:1"] == [host for host, _ in replica.network.sent]
 
 
 def test_a_problem_of_service2_is_passed_on_with_whose_fault_it_is(replica: Replica) -> None:

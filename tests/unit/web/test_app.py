@@ -8,6 +8,7 @@ from flask import Flask, Response, abort
 from flask.testing import FlaskClient
 
 from apps.web.app import base_app
+from apps.web.leaving import leaving_of
 from apps.web.node import NodeConfig
 from apps.web.problem import problem
 from tests.fakes import telemetry_of
@@ -114,3 +115,20 @@ def test_metrics_speak_the_form_that_is_asked_for(client: FlaskClient) -> None:
 
     assert ("text/plain", "application/openmetrics-text") == (plain.mimetype, modern.mimetype)
     assert modern.data.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(("handed_over", "status", "word"), [(False, 503, "draining"), (True, 200, "ready")])
+def test_a_node_that_leaves_is_not_ready_unless_another_process_took_over(
+    app: Flask, client: FlaskClient, handed_over: bool, status: int, word: str
+) -> None:
+    """And says that it drains, whatever else would be wrong with it; streams can wait for either."""
+    leaving = leaving_of(app)
+    assert (False, False) == (leaving.has_begun, leaving.wait(0.0))
+    leaving.begin(handed_over=handed_over)
+    reasons[0] = None if handed_over else "the ring is empty"
+
+    answer = client.get("/readyz")
+
+    assert (status, word, "thing-7") == (answer.status_code, answer.get_json()["status"], answer.get_json()["node"])
+    assert (None if handed_over else ["draining"]) == answer.get_json().get("reasons")
+    assert (True, True, not handed_over) == (leaving.has_begun, leaving.wait(0.0), leaving.is_draining)

@@ -23,11 +23,12 @@ def test_every_setting_is_read() -> None:
     node = NodeConfig.from_env("service1", {
         "CAROUSEL_NODE": "service1-2", "CAROUSEL_HOST": "::", "CAROUSEL_PORT": "9", "CAROUSEL_THREADS": "3",
         "CAROUSEL_ALLOWED_HOSTS": "a,b", "CAROUSEL_ENVIRONMENT": "test", "CAROUSEL_RUN_DIR": "/run/c",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "CAROUSEL_ECHO": "0",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "CAROUSEL_ECHO": "0", "CAROUSEL_DRAIN_S": "0.25",
     })  # fmt: skip
 
     assert NodeConfig(
-        "service1", "service1-2", "::", 9, 3, ("a", "b"), "test", "http://collector:4318", Path("/run/c"), False
+        "service1", "service1-2", "::", 9, 3, ("a", "b"), "test", "http://collector:4318", Path("/run/c"), False,
+        0.25,
     ) == node  # fmt: skip
 
 
