@@ -5,9 +5,12 @@ worker, since neither telemetry nor connections survive a fork.
 """
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, TypeVar
 
 from flask import Flask
@@ -31,6 +34,22 @@ class Service:
     app: Flask
     start: Callable[[], None]
     stop: Callable[[], None]
+    drain: Callable[[], None] = lambda: None
+    """Called, in a thread of its own, as soon as the process is told to stop; requests may still be under way."""
+
+
+def crash(master: int) -> None:
+    """End this node as a crash does: at once, the gunicorn master with it, nobody else.
+
+    A process that is not the child of *master*, or is no child of gunicorn at all, ends itself alone. A master that
+    is process 1 of its container cannot be killed from within; it starts a new worker then.
+
+    Args:
+        master: pid of the process that `run` was called in.
+    """
+    if os.getppid() == master:
+        os.kill(master, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
@@ -67,10 +86,24 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
     def _started(self) -> None:
         if self._service is not None:
             self._service.start()
+            _before_term(self._service.drain)
 
     def _stopped(self) -> None:
         if self._service is not None:
             self._service.stop()
+
+
+def _before_term(act: Callable[[], None]) -> None:
+    """Let *act* run when SIGTERM comes, beside what is done at that already."""
+    then = signal.getsignal(signal.SIGTERM)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        # What takes locks has no place in a handler: it may have interrupted their holder.
+        threading.Thread(target=act, name="drain", daemon=True).start()
+        if callable(then):
+            then(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)
 
 
 def run(

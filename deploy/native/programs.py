@@ -108,7 +108,7 @@ def _gateway(config: StackConfig, engines: Engines) -> Program:
 
 
 def _service(config: StackConfig, engines: Engines, service: str, replica: int) -> Program:
-    env = {}
+    env = {"CAROUSEL_ADMIN_TOKEN_FILE": _token(config, "admin")}
     if service == "service1":
         env["CAROUSEL_GATEWAY_URL"] = config.url("gateway")
         env["CAROUSEL_SERVICE_TOKEN_FILE"] = _token(config, "service")

@@ -125,7 +125,7 @@ class Chain:
 
     def _add_service1(self, number: int, session: requests.Session) -> None:
         replica, telemetry, workshop = self._replica("service1", number, 8100 + number)
-        config = Service1Config(replica, SERVICE_TOKEN, f"http://{GATEWAY}", (0, 0), (0, 0))
+        config = Service1Config(replica, SERVICE_TOKEN, (f"http://{GATEWAY}",), (0, 0), (0, 0))
         service = create_service1(config, telemetry, session=session, workshop=workshop)
         self.network.scripts[self.address[f"service1-{number}"]] = _script_of(service.app)
 

@@ -21,9 +21,9 @@ def test_service1_has_defaults_for_all_but_its_token(token: str) -> None:
     """5 to 15 milliseconds for each part, the gateway at its usual port."""
     config = Service1Config.from_env({"CAROUSEL_SERVICE_TOKEN_FILE": token})
 
-    assert ("service-token", "http://127.0.0.1:8080", (5, 15), (5, 15)) == (
+    assert ("service-token", ("http://127.0.0.1:8080",), (5, 15), (5, 15)) == (
         config.service_token,
-        config.gateway_url,
+        config.gateway_urls,
         config.part1_ms,
         config.part2_ms,
     )
@@ -47,7 +47,7 @@ def test_the_offset_moves_the_gateway_too(token: str) -> None:
     """Where service 1 expects it."""
     config = Service1Config.from_env({"CAROUSEL_SERVICE_TOKEN_FILE": token, "CAROUSEL_PORT_OFFSET": "1000"})
 
-    assert ("http://127.0.0.1:9080", 9101) == (config.gateway_url, config.replica.node.port)
+    assert (("http://127.0.0.1:9080",), 9101) == (config.gateway_urls, config.replica.node.port)
 
 
 def test_every_setting_of_service2_is_read() -> None:

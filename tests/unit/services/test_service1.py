@@ -42,7 +42,7 @@ def replica() -> Iterator[Replica]:
     """service1-1, whose gateway answers as the script says."""
     telemetry, network = telemetry_of("service1"), Network({"gateway:1": well})
     settings = ReplicaConfig(NodeConfig("service1", "service1-1"), fault_headers=True)
-    config = Service1Config(settings, "tok", "http://gateway:1/", (0, 0), (0, 0))
+    config = Service1Config(settings, "tok", ("http://gateway:1/",), (0, 0), (0, 0))
     workshop = Workshop(telemetry, sleep=lambda _seconds: None)
     service = create_service(config, telemetry, session=network.session(), workshop=workshop)
     client = service.app.test_client()
