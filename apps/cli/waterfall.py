@@ -141,7 +141,7 @@ def state_of(span: Span) -> tuple[str, str]:
     if not span.is_finished:
         return f"{theme.UNFINISHED_MARK} unfinished", theme.STRONG
     if is_mild(span.bug) and not span.is_error:
-        return f"{theme.SLOW_MARK} slow", theme.SLOW
+        return f"{theme.SLOW_MARK} {span.bug}", theme.SLOW
     if span.is_error or span.bug:
         word = span.bug or (str(span.status) if span.status else span.error_type) or "error"
         return f"{theme.ERROR_MARK} {word}", theme.ERROR
