@@ -74,7 +74,7 @@ KINDS: Final = (
     Kind("hang", f"never answers; ends {OVERTIME_S:g} s after the deadline"),
     Kind(
         "crash",
-        "kills its whole node while the request waits",
+        "dies with all its processes while the request waits",
         (Parameter("ms", 0, 0, MAX_MS, "how long it works before that, in milliseconds"),),
     ),
     Kind("garbage", "answers 200 with a body that is no JSON"),

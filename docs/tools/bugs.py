@@ -16,6 +16,8 @@ from apps.web.kinds import KINDS, Kind
 from docs.tools.tables import code, table
 
 EXAMPLES: Final = Path(__file__).resolve().parents[1] / "examples" / "bugs"
+DEADLINE_MS: Final = 5_000
+"""What a request gets that asks for no other."""
 SEPARATOR: Final = "\n---\n"
 
 
@@ -26,7 +28,7 @@ class Shown:
     order: str
     ends: str
     look_for: str
-    deadline_ms: int = 5_000
+    deadline_ms: int = DEADLINE_MS
 
 
 SHOWN: Final[Mapping[str, Shown]] = {
@@ -212,14 +214,14 @@ def _kinds() -> str:
 def _section(kind: Kind) -> str:
     shown = SHOWN[kind.name]
     journey, log, metric = example(kind.name)
-    deadline = "" if shown.deadline_ms == 5_000 else f", with a deadline of {shown.deadline_ms} ms"
     return "\n".join(
         [
             f"\n## {kind.name}\n",
             f"The node {kind.words}.\n",
             *_parameters(kind),
-            f"Header: `X-Carousel-Fault: service2:{shown.order}`{deadline}. Rates: `{_rates(shown.order)}`.\n",
-            "The journey, as `carousel trace` shows it below the spans:\n",
+            "For one request, while it runs, from the start:\n",
+            f"```text\n{_ways(shown.order)}```\n",
+            f"The journey of a POST{_deadline(shown)}, as `carousel trace` shows it below the spans:\n",
             f"```text\n{journey}```\n",
             "The log line, out of `carousel logs --step service2.work.bug`, and the series that counts it:\n",
             f"```text\n{log}{metric}```\n",
@@ -237,10 +239,15 @@ def _parameters(kind: Kind) -> list[str]:
     return [table(("parameter", "default", "bounds", "meaning"), rows)]
 
 
-def _rates(order: str) -> str:
-    """Return the rates that order the same for every tenth request."""
+def _ways(order: str) -> str:
+    """Return the three ways to order a bug: for one request, and for every tenth."""
     kind, *parameters = order.split(";")
-    return ";".join((f"{kind}=0.1", *parameters))
+    rates = ";".join((f"{kind}=0.1", *parameters))
+    return f"X-Carousel-Fault: service2:{order}\ncarousel bugs set service2 '{rates}'\nCAROUSEL_FAULTS='{rates}'\n"
+
+
+def _deadline(shown: Shown) -> str:
+    return "" if shown.deadline_ms == DEADLINE_MS else f" with a deadline of {shown.deadline_ms / 1000:g} s"
 
 
 def example(kind: str) -> tuple[str, str, str]:

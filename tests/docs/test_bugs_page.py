@@ -5,7 +5,7 @@ import pytest
 from apps.web.faults import parse_header, parse_rates
 from apps.web.kinds import KINDS
 from docs.tools import bugs
-from tests.docs.support import INLINE, headings, read
+from tests.docs.support import INLINE, blocks, headings, read
 
 NAMES = [kind.name for kind in KINDS]
 RUN = """
@@ -55,11 +55,11 @@ def test_every_kind_has_its_section_with_its_parameters() -> None:
 def test_what_the_page_orders_can_be_ordered(kind: str) -> None:
     """As header and as rates; the example is one of that kind."""
     section = read("docs/bugs.md").split(f"\n## {kind}\n")[1].split("\n## ")[0]
-    header = next(text for text in INLINE.findall(section) if text.startswith("X-Carousel-Fault: "))
-    rates = next(text for text in INLINE.findall(section) if text.startswith(f"{kind}=0.1"))
+    header, command, variable = blocks(section)[0][1].splitlines()
+    rates = variable.split("'")[1]
 
     assert [kind] == [fault.kind for fault in parse_header(header.split(": ")[1]) or ()]
-    assert [kind] == [fault.kind for fault, _ in parse_rates(rates)]
+    assert ([kind], rates) == ([fault.kind for fault, _ in parse_rates(rates)], command.split("'")[1])
     journey, log, metric = bugs.example(kind)
     assert all(kind in text for text in (journey, log, metric))
 

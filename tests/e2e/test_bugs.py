@@ -181,7 +181,14 @@ def test_bugs_are_set_and_cleared_while_a_node_runs(ask: Ask) -> None:
     finally:
         assert order("DELETE") == ["", ""]
     assert send().json()["service2"]["bug"] is None
-    eventually(lambda: len(ask.storage("logs", app="service2", q="bugs set to slow")["logs"]) == 2, "two events")
+
+    def told() -> list[str]:
+        records = ask.storage("logs", app="service2", q="bugs set", order="asc")["logs"]
+        return sorted(record["message"] for record in records if record.get("event") == "carousel.bugs.set")
+
+    assert eventually(lambda: len(told()) == 4 and told(), "the events") == [
+        "bugs set to none", "bugs set to none", "bugs set to slow=1;ms=20", "bugs set to slow=1;ms=20",
+    ]  # fmt: skip
 
 
 def test_a_node_that_is_stopped_lets_nobody_hang(ask: Ask) -> None:
