@@ -95,7 +95,8 @@ def _address(
     variable = VARIABLES[part]
     if given:
         return Address(part, checked(given, f"--{part}"), f"--{part}")
-    if value := environ.get(variable):
+    # Service 1 takes several gateways from the same variable; one is enough here.
+    if value := environ.get(variable, "").split(",")[0].strip():
         return Address(part, checked(value, variable), variable)
     noted = note.get(part)
     if isinstance(noted, str) and noted:

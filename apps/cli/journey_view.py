@@ -22,6 +22,7 @@ from apps.cli import theme
 from apps.cli.journeys import Earlier, Hole, Journey, Skew, Taken
 from apps.cli.quantities import counted, day_and_clock, milliseconds, parse_time
 from apps.telemetry import names, steps
+from apps.web.kinds import is_mild
 
 _DEPTH: Final = {n: depth for depth, places in enumerate(
     ((1, 2, 3, 18, 19), (4, 5, 6, 15, 16, 17), (7, 8, 9, 13, 14), (10, 11, 12))
@@ -109,11 +110,11 @@ def _bugs(journey: Journey) -> list[Taken]:
 
 
 def _bug_mark(bug: str) -> str:
-    return theme.SLOW_MARK if bug == "slow" else theme.ERROR_MARK
+    return theme.SLOW_MARK if is_mild(bug) else theme.ERROR_MARK
 
 
 def _bug_style(bug: str) -> str:
-    return theme.SLOW if bug == "slow" else theme.ERROR
+    return theme.SLOW if is_mild(bug) else theme.ERROR
 
 
 def _columns() -> Text:
@@ -179,7 +180,7 @@ def facts_of(step: Taken) -> tuple[str, str]:
         facts.append(_ERROR_WORDS.get(step.error_type, step.error_type) or "failed")
     if step.duration_ms is not None:
         facts.append(f"{milliseconds(step.duration_ms)} ms")
-    alarm = theme.SLOW if step.bug == "slow" else theme.ERROR if step.bug or is_failure or is_bad else ""
+    alarm = theme.SLOW if is_mild(step.bug) else theme.ERROR if step.bug or is_failure or is_bad else ""
     return " ".join(facts), alarm
 
 

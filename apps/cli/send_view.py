@@ -17,6 +17,7 @@ from apps.cli import theme
 from apps.cli.quantities import counted, milliseconds
 from apps.cli.sending import Answered
 from apps.cli.tally import Tally
+from apps.web.kinds import is_mild
 
 _NODE: Final = 10
 _BUG: Final = 10
@@ -49,7 +50,7 @@ def row(answered: Answered) -> Text:
 
 
 def _bug_style(bug: str) -> str:
-    return theme.DIM if not bug else theme.SLOW if bug == "slow" else theme.ERROR
+    return theme.DIM if not bug else theme.SLOW if is_mild(bug) else theme.ERROR
 
 
 def summary(tally: Tally, spent_s: float, *, expected: bool) -> Iterator[Text]:

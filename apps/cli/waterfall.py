@@ -20,6 +20,7 @@ from rich.text import Text
 from apps.cli import theme
 from apps.cli.quantities import milliseconds
 from apps.cli.spans import CLIENT, SERVER, Branch, Span, tree, uncovered
+from apps.web.kinds import is_mild
 
 LEAST_BAR: Final = 22
 MOST_NODE: Final = 16
@@ -139,8 +140,8 @@ def state_of(span: Span) -> tuple[str, str]:
     """Return the mark with its word, and the style, of a span that was slow or failed; both empty if all is well."""
     if not span.is_finished:
         return f"{theme.UNFINISHED_MARK} unfinished", theme.STRONG
-    if span.bug == "slow" and not span.is_error:
-        return f"{theme.SLOW_MARK} slow", theme.SLOW
+    if is_mild(span.bug) and not span.is_error:
+        return f"{theme.SLOW_MARK} {span.bug}", theme.SLOW
     if span.is_error or span.bug:
         word = span.bug or (str(span.status) if span.status else span.error_type) or "error"
         return f"{theme.ERROR_MARK} {word}", theme.ERROR

@@ -10,18 +10,16 @@ from apps.web.replica import ReplicaConfig
 from apps.web.settings import Settings
 from apps.web.work import parse_range
 
+_ADDRESSES = "base addresses, comma-separated, as in http://127.0.0.1:8080,http://127.0.0.1:8081"
 _RANGE = "milliseconds, as in 20 or 5-15"
 
 
-def _base_urls(value: str) -> tuple[str, ...]:
-    urls = tuple(dict.fromkeys(item.strip() for item in value.split(",") if item.strip()))
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError(f"{url!r} is no such address")
-    if not urls:
-        raise ValueError("it names none")
-    return urls
+def _base_addresses(value: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip().rstrip("/") for part in value.split(",") if part.strip()))
+    parts = [urlsplit(address) for address in found]
+    if not found or not all(part.scheme in ("http", "https") and part.hostname and part.port != 0 for part in parts):
+        raise ValueError
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Service1Config:
     service_token: str = field(repr=False)
     """Shown to the gateway when service 2 is asked for."""
     gateway_urls: tuple[str, ...] = ("http://127.0.0.1:8080",)
-    """Base address of each gateway; the next is asked when one cannot be connected to."""
+    """Base addresses of the gateways: the first that can be connected to is asked."""
     part1_ms: tuple[float, float] = (5.0, 15.0)
     """Least and most milliseconds of work before service 2 is asked."""
     part2_ms: tuple[float, float] = (5.0, 15.0)
@@ -49,16 +47,12 @@ class Service1Config:
         settings = Settings(environ)
         replica = ReplicaConfig.from_env("service1", environ)
         offset = settings.whole("CAROUSEL_PORT_OFFSET", 0)
+        default = f"http://127.0.0.1:{port('gateway', offset)}"
         secret = replica.node.run_dir / "secrets" / "service"
         return cls(
             replica=replica,
             service_token=read_token(settings.file("CAROUSEL_SERVICE_TOKEN_FILE", secret)),
-            gateway_urls=settings.parsed(
-                "CAROUSEL_GATEWAY_URL",
-                (f"http://127.0.0.1:{port('gateway', offset)}",),
-                _base_urls,
-                "a comma-separated list of addresses like http://127.0.0.1:8080",
-            ),
+            gateway_urls=settings.parsed("CAROUSEL_GATEWAY_URL", (default,), _base_addresses, _ADDRESSES),
             part1_ms=settings.parsed("CAROUSEL_PART1_MS", (5.0, 15.0), parse_range, _RANGE),
             part2_ms=settings.parsed("CAROUSEL_PART2_MS", (5.0, 15.0), parse_range, _RANGE),
         )

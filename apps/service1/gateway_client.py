@@ -4,6 +4,7 @@ Any gateway will do. A node keeps to one as long as it can be connected to, and 
 that never left may be sent elsewhere, one that did may not.
 """
 
+import threading
 from collections.abc import Sequence
 
 import requests
@@ -18,10 +19,11 @@ from apps.web.deadline import Deadline
 
 
 class GatewayClient:
-    """Asks a gateway for service 2. Safe to use from any number of threads.
+    """Asks a gateway for service 2.
 
     Args:
-        base_urls: of the gateways, at least one; the first is asked first.
+        base_urls: of the gateways, at least one. One that cannot be connected to is passed over for the next; the one
+            that could is asked first from then on.
         token: that the gateways ask for.
         node: name of this node.
         session: keeps the connections.
@@ -29,7 +31,7 @@ class GatewayClient:
 
     def __init__(self, base_urls: Sequence[str], token: str, node: str, session: requests.Session) -> None:
         self._base_urls = tuple(url.rstrip("/") for url in base_urls)
-        self._current = 0
+        self._lock = threading.Lock()
         self._authorization = f"Bearer {token}"
         self._node = node
         self._session = session
@@ -40,20 +42,20 @@ class GatewayClient:
         """Return a gateway's answer for service 2, whatever its status.
 
         Raises:
-            CallError: no gateway could be asked (the last one's reason), or the one asked did not answer in time.
+            CallError: no gateway could be asked, or the one that was did not answer well or in time.
         """
-        first, count = self._current, len(self._base_urls)
-        for number in range(first, first + count - 1):
+        # What was sent may have been acted on: only a request that never left goes to another gateway.
+        base_urls = self._base_urls
+        for base_url in base_urls[:-1]:
             try:
-                return self._ask(number % count, trail, method, body, deadline, handed_on)
+                return self._ask(base_url, trail, method, body, deadline, handed_on)
             except Unsent:
-                # Threads may set this at the same time; whichever wins names a gateway that is worth trying.
-                self._current = (number + 1) % count
-        return self._ask((first + count - 1) % count, trail, method, body, deadline, handed_on)
+                continue
+        return self._ask(base_urls[-1], trail, method, body, deadline, handed_on)
 
     def _ask(
         self,
-        number: int,
+        base_url: str,
         trail: Trail,
         method: str,
         body: bytes,
@@ -65,7 +67,7 @@ class GatewayClient:
             raise TooLate("no time was left to ask")
         request = requests.PreparedRequest()
         request.method = method
-        request.url = f"{self._base_urls[number]}/internal/service2/{trail.entity}"
+        request.url = f"{base_url}/internal/service2/{trail.entity}"
         request.headers = CaseInsensitiveDict(handed_on)
         request.headers["Authorization"] = self._authorization
         request.headers["Accept-Encoding"] = "identity"
@@ -76,6 +78,13 @@ class GatewayClient:
             request.headers["Content-Length"] = str(len(body))
         token = context.attach(trail.baggage(Leg.SERVICE1))
         try:
-            return call(self._session, request, deadline)
+            answer = call(self._session, request, deadline)
         finally:
             context.detach(token)
+        self._prefer(base_url)
+        return answer
+
+    def _prefer(self, base_url: str) -> None:
+        if self._base_urls[0] != base_url:
+            with self._lock:
+                self._base_urls = (base_url, *(url for url in self._base_urls if url != base_url))

@@ -7,6 +7,7 @@ only a process's ``__main__`` does. Providers are made in the process that serve
 import os
 import platform
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,6 +129,17 @@ class Telemetry:
             if self._stopping.wait(1.0):
                 return
             self.meter_provider.force_flush()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what is recorded by now has been shipped, at most *timeout_s*. Return whether it was."""
+        if self._shipper is None:
+            return False
+        collected = threading.Thread(target=self.meter_provider.force_flush, name="telemetry-flush", daemon=True)
+        collected.start()
+        give_up_at = time.monotonic() + timeout_s
+        while (len(self.records) or collected.is_alive()) and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+        return not len(self.records)
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Ship what is left, at most *timeout_s* long."""

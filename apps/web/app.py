@@ -6,7 +6,7 @@ from flask import Flask
 
 from apps.telemetry.setup import Telemetry
 from apps.web.guards import FORMS, guard_forms, guard_hosts
-from apps.web.health import Check, health_blueprint
+from apps.web.health import Check, Facts, health_blueprint
 from apps.web.node import NodeConfig
 from apps.web.problem import answer_problems
 
@@ -17,6 +17,7 @@ def base_app(
     telemetry: Telemetry,
     *,
     checks: Sequence[Check] = (),
+    facts: Facts = dict,
     forms: Sequence[str] = FORMS,
 ) -> Flask:
     """Return a Flask app that answers health, refuses foreign requests and is traced; it has no routes of its own."""
@@ -26,5 +27,5 @@ def base_app(
     telemetry.instrument(app)
     guard_hosts(app, config.allowed_hosts)
     guard_forms(app, forms)
-    app.register_blueprint(health_blueprint(config.service, config.node, telemetry.registry, checks))
+    app.register_blueprint(health_blueprint(config.service, config.node, telemetry.registry, checks, facts))
     return app

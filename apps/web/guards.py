@@ -70,9 +70,12 @@ def read_token(path: Path) -> str:
 
 
 def bears(*tokens: str) -> bool:
-    """Tell whether the current request carries one of *tokens* as its bearer token (RFC 6750 §2.1)."""
+    """Tell whether the current request carries one of *tokens* as its bearer token (RFC 6750 §2.1).
+
+    An empty token is nobody's: a request that carries none does not match it.
+    """
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    matches = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in tokens]
+    matches = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in tokens if token]
     return scheme.lower() == "bearer" and any(matches)
 
 

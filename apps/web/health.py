@@ -1,6 +1,6 @@
 """``/healthz``, ``/readyz`` and ``/metrics``: the same on every app."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from flask import Blueprint, Response, current_app, jsonify, request
@@ -12,11 +12,20 @@ from apps.web.leaving import leaving_of
 Check = Callable[[], str | None]
 """Returns why a node must not get traffic, None when it may."""
 
+Facts = Callable[[], Mapping[str, object]]
+"""Returns what else ``/readyz`` tells of a node, ready or not."""
+
 ALIVE: Final = {"status": "alive"}
 DRAINING: Final = "draining"
 
 
-def health_blueprint(service: str, node: str, registry: CollectorRegistry, checks: Sequence[Check] = ()) -> Blueprint:
+def health_blueprint(
+    service: str,
+    node: str,
+    registry: CollectorRegistry,
+    checks: Sequence[Check] = (),
+    facts: Facts = dict,
+) -> Blueprint:
     """Return the three routes of a node. ``/readyz`` names the node: the gateway links it under that name."""
     blueprint = Blueprint("health", __name__)
 
@@ -30,7 +39,7 @@ def health_blueprint(service: str, node: str, registry: CollectorRegistry, check
             shape = {"status": DRAINING, "service": service, "node": node, "reasons": [DRAINING]}
             return jsonify(shape), 503
         reasons = [reason for check in checks if (reason := check())]
-        shape = {"status": "not ready" if reasons else "ready", "service": service, "node": node}
+        shape = {"status": "not ready" if reasons else "ready", "service": service, "node": node, **facts()}
         if reasons:
             return jsonify(shape | {"reasons": reasons}), 503
         return jsonify(shape), 200

@@ -6,6 +6,7 @@ worker, since neither telemetry nor connections survive a fork. How both end is 
 
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,22 @@ class Service:
     app: Flask
     start: Callable[[], None]
     stop: Callable[[], None]
+    drain: Callable[[], None] = lambda: None
+    """Called as soon as the node is told to end, maybe twice; requests may still be under way. Must not block."""
+
+
+def crash(master: int) -> None:
+    """End this node as a crash does: at once, the gunicorn master with it, nobody else.
+
+    A process that is not the child of *master*, or is no child of gunicorn at all, ends itself alone. A master that
+    is process 1 of its container cannot be killed from within; it starts a new worker then.
+
+    Args:
+        master: pid of the process that `run` was called in.
+    """
+    if os.getppid() == master:
+        os.kill(master, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class NodeApplication(BaseApplication):  # type: ignore[misc]
@@ -78,9 +95,12 @@ class NodeApplication(BaseApplication):  # type: ignore[misc]
         return self._service.app
 
     def leave(self, *, handed_over: bool = False) -> None:
-        """Tell the app's routes that this process ends soon."""
-        if self._service is not None:
-            leaving_of(self._service.app).begin(handed_over=handed_over)
+        """Tell the app's routes that this process ends soon, and what holds requests up to let go of them."""
+        if self._service is None:
+            return
+        leaving_of(self._service.app).begin(handed_over=handed_over)
+        if not handed_over:
+            self._service.drain()
 
     def run(self) -> None:
         """Be the master until told to end."""

@@ -1,33 +1,49 @@
-"""Simulated work: it takes its time, leaves its span, its step and its measurement, and fails on order."""
+"""Simulated work: it takes its time, leaves its span, its step and its measurement, and fails on order.
+
+::
+
+    WorkEnded           a bug ended the work
+    ├── WorkFailed      there is an answer that says so
+    └── Silenced        there is none: nobody will ever hear of it
+"""
 
 import random
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode
 
 from apps.telemetry import names
 from apps.telemetry.setup import Telemetry
 from apps.telemetry.steps import Step
 from apps.telemetry.trail import Trail
 from apps.web.deadline import Deadline
-from apps.web.faults import KINDS, Fault
+from apps.web.faults import Fault
+from apps.web.havoc import Havoc, Immortal, Overcrowded
+from apps.web.kinds import KINDS, OVERTIME_S
 
-OVERTIME_S: Final = 5.0
-"""The longest that work goes on after nobody waits for it any more."""
 
-
-class WorkFailed(Exception):
-    """A bug ended the work. *status* is the HTTP status that a client gets for it."""
+class WorkEnded(Exception):
+    """A bug ended the work."""
 
     def __init__(self, fault: Fault, cause: str) -> None:
         super().__init__(cause)
         self.fault = fault
+
+
+class WorkFailed(WorkEnded):
+    """A bug ended the work. *status* is the HTTP status that a client gets for it."""
+
+    def __init__(self, fault: Fault, cause: str) -> None:
+        super().__init__(fault, cause)
         self.status = int(fault.parameter("status")) if fault.kind == "error" else 500
+
+
+class Silenced(WorkEnded):
+    """A bug ended the work and there is no answer: the connection is to be closed without one."""
 
 
 class InjectedError(Exception):
@@ -55,6 +71,49 @@ def parse_range(value: str) -> tuple[float, float]:
     return least, most
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One piece of work on its way."""
+
+    name: str
+    trail: Trail
+    deadline: Deadline
+    done: Step
+    bug: Step | None
+    fault: Fault | None
+    started: float
+
+    def seconds(self) -> float:
+        """Return how long it has taken so far."""
+        return time.monotonic() - self.started
+
+    def tell(self, duration_s: float | None, failure: WorkEnded | None = None) -> None:
+        """Log how it ended, or that its bug strikes now, after so many seconds (None: before it took any)."""
+        fields: dict[str, object] = {names.WORK: self.name}
+        fault = self.fault
+        if duration_s is not None:
+            fields[names.DURATION_MS] = _milliseconds(duration_s)
+        if fault is None or self.bug is None:
+            self.trail.step(self.done, fields)
+            return
+        self.trail.step(
+            self.bug,
+            fields | {names.BUG: fault.kind},
+            severity=_severity(fault, failure),
+            exception=failure.__cause__ if failure else None,
+        )
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _severity(fault: Fault, failure: WorkEnded | None) -> SeverityNumber:
+    if fault.is_mild and failure is None:
+        return SeverityNumber.WARN
+    return SeverityNumber.FATAL if fault.kind == "crash" and failure is None else SeverityNumber.ERROR
+
+
 class Workshop:
     """Where a node does its work.
 
@@ -62,6 +121,7 @@ class Workshop:
         telemetry: gets the spans, the steps and the metrics.
         generator: decides how long work takes; a seeded one makes a run repeatable.
         sleep: waits for so many seconds.
+        havoc: carries out the bugs that need more than time.
     """
 
     def __init__(
@@ -70,11 +130,13 @@ class Workshop:
         *,
         generator: random.Random | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        havoc: Havoc | None = None,
     ) -> None:
         self._tracer = telemetry.tracer
         self._generator = generator or random.Random()
         self._lock = threading.Lock()
         self._sleep = sleep
+        self._havoc = havoc or Havoc()
         self._duration = telemetry.meter.create_histogram(
             names.METRIC_WORK_DURATION,
             "s",
@@ -83,7 +145,11 @@ class Workshop:
         )
         self._bugs = telemetry.meter.create_counter(names.METRIC_BUGS, "{bug}", "Bugs that showed")
         for kind in KINDS:
-            self._bugs.add(0, {names.BUG: kind})
+            self._bugs.add(0, {names.BUG: kind.name})
+
+    def stop(self) -> None:
+        """Let nobody hang or burn any longer: the node stops."""
+        self._havoc.stop()
 
     def do(
         self,
@@ -107,58 +173,93 @@ class Workshop:
             fault: the bug to show.
 
         Raises:
-            WorkFailed: the bugs `error` and `exception`.
+            WorkFailed: the bug has an answer: `error`, `exception`, and one that the node has no room for.
+            Silenced: the bug leaves no answer: `hang` and `crash`.
         """
-        started = time.monotonic()
-        failure: WorkFailed | None = None
+        piece = _Piece(name, trail, deadline, done, bug, fault, time.monotonic())
         attributes = {names.ENTITY: trail.entity, names.WORK: name}
         with self._tracer.start_as_current_span(name, attributes=attributes, record_exception=False) as span:
-            try:
-                self._work(span_ms, deadline, fault)
-            except WorkFailed as error:
-                failure = error
-                span.set_status(Status(StatusCode.ERROR, str(error)))
-                span.set_attribute(names.ERROR_TYPE, error.fault.kind)
-            duration_s = time.monotonic() - started
-            self._measure(name, duration_s, fault, failure)
-            duration_ms = round(duration_s * 1000, 3)
-            fields = {names.WORK: name, names.DURATION_MS: duration_ms}
-            if fault is None or bug is None:
-                trail.step(done, fields)
-            else:
-                span.set_attribute(names.BUG, fault.kind)
-                trail.step(
-                    bug,
-                    fields | {names.BUG: fault.kind},
-                    severity=SeverityNumber.WARN if fault.kind == "slow" else SeverityNumber.ERROR,
-                    exception=failure.__cause__ if failure else None,
-                )
+            if fault is not None:
+                self._bugs.add(1, {names.BUG: fault.kind})
+                if bug is not None:
+                    span.set_attribute(names.BUG, fault.kind)
+            failure = self._ended_by(piece, span_ms)
+            duration_s = piece.seconds()
+            self._measure(piece, duration_s, span, failure)
+            if not isinstance(failure, Silenced):
+                piece.tell(duration_s, failure)
             trail.measured(name, duration_s, failed=failure is not None)
         if failure is not None:
             raise failure
-        return Done(duration_ms, fault)
+        return Done(_milliseconds(duration_s), fault)
 
-    def _work(self, span_ms: tuple[float, float], deadline: Deadline, fault: Fault | None) -> None:
+    def _ended_by(self, piece: _Piece, span_ms: tuple[float, float]) -> WorkEnded | None:
+        """Work; return what ended it, None if it went well."""
         with self._lock:
             wanted_s = self._generator.uniform(*span_ms) / 1000
-        if fault is not None and fault.kind == "slow":
-            wanted_s += fault.parameter("ms") / 1000
-        self._sleep(min(wanted_s, deadline.left_s() + OVERTIME_S))
-        if fault is not None and fault.kind == "error":
+        try:
+            if piece.fault is None:
+                self._spend(wanted_s, piece.deadline)
+            else:
+                self._misbehave(piece, piece.fault, wanted_s)
+        except WorkEnded as ended:
+            return ended
+        except (Overcrowded, Immortal) as refusal:
+            assert piece.fault is not None
+            return WorkFailed(piece.fault, f"the bug `{piece.fault.kind}` could not show: {refusal}")
+        return None
+
+    def _spend(self, seconds: float, deadline: Deadline) -> None:
+        self._sleep(min(seconds, deadline.left_s() + OVERTIME_S))
+
+    def _misbehave(self, piece: _Piece, fault: Fault, wanted_s: float) -> None:
+        """Work for *wanted_s* seconds, with a bug before, after or instead of it."""
+        deadline = piece.deadline
+        if fault.kind == "hang":
+            self._hang(piece, fault)
+        if fault.kind == "crash":
+            self._crash(piece, fault)
+        if fault.kind == "leak":
+            self._leak(fault)
+        extra_s = fault.parameter("ms") / 1000 if fault.kind in ("slow", "burn") else 0.0
+        self._spend(wanted_s + (extra_s if fault.kind == "slow" else 0.0), deadline)
+        if fault.kind == "burn":
+            with self._havoc.seat():
+                self._havoc.burn(extra_s, deadline)
+        if fault.kind == "error":
             raise WorkFailed(fault, "the bug `error` was asked for")
-        if fault is not None and fault.kind == "exception":
+        if fault.kind == "exception":
             try:
                 _raise_deep(3)
             except InjectedError as error:
                 raise WorkFailed(fault, str(error)) from error
 
-    def _measure(self, name: str, duration_s: float, fault: Fault | None, failure: WorkFailed | None) -> None:
-        labels = {names.WORK: name}
+    def _hang(self, piece: _Piece, fault: Fault) -> None:
+        with self._havoc.seat():
+            piece.tell(None)
+            self._havoc.hang(piece.deadline)
+        raise Silenced(fault, "the bug `hang` was asked for")
+
+    def _crash(self, piece: _Piece, fault: Fault) -> None:
+        self._havoc.await_age()
+        self._spend(fault.parameter("ms") / 1000, piece.deadline)
+        piece.tell(piece.seconds())
+        self._havoc.crash()
+        raise Silenced(fault, "the bug `crash` was asked for")
+
+    def _leak(self, fault: Fault) -> None:
+        try:
+            self._havoc.leak.hold(int(fault.parameter("mb")), fault.parameter("s"))
+        except OSError as error:
+            raise WorkFailed(fault, f"the bug `leak` got no memory: {error.strerror}") from error
+
+    def _measure(self, piece: _Piece, duration_s: float, span: Span, failure: WorkEnded | None) -> None:
+        labels = {names.WORK: piece.name}
         if failure is not None:
-            labels[names.ERROR_TYPE] = failure.fault.kind
+            kind = labels[names.ERROR_TYPE] = failure.fault.kind
+            span.set_status(Status(StatusCode.ERROR, str(failure)))
+            span.set_attribute(names.ERROR_TYPE, kind)
         self._duration.record(duration_s, labels)
-        if fault is not None:
-            self._bugs.add(1, {names.BUG: fault.kind})
 
 
 def _raise_deep(frames: int) -> None:

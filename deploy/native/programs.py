@@ -133,7 +133,7 @@ def _gateway(config: StackConfig, engines: Engines, replica: int) -> Program:
 
 
 def _service(config: StackConfig, engines: Engines, service: str, replica: int) -> Program:
-    env = {}
+    env = {"CAROUSEL_ADMIN_TOKEN_FILE": _token(config, "admin")}
     if service == "service1":
         env["CAROUSEL_GATEWAY_URL"] = gateway_urls(_members(config, "gateway").split(","), replica)
         env["CAROUSEL_SERVICE_TOKEN_FILE"] = _token(config, "service")

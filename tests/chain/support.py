@@ -2,7 +2,7 @@
 
 import contextvars
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +26,12 @@ from apps.service2.app import create_service as create_service2
 from apps.service2.config import Service2Config
 from apps.telemetry import steps
 from apps.telemetry.setup import Telemetry
+from apps.web.havoc import Havoc
 from apps.web.node import NodeConfig
 from apps.web.replica import ReplicaConfig
+from apps.web.server import Service
 from apps.web.work import Workshop
-from tests.fakes import Network, Reply, Script, records_of, telemetry_of
+from tests.fakes import Network, Reply, Script, records_of, reset, telemetry_of, too_late
 
 GATEWAY = "127.0.0.1:8080"
 ADMIN_TOKEN, SERVICE_TOKEN = "admin-token", "service-token"
@@ -52,7 +54,25 @@ class ClientAnswer:
         return json.loads(self.body)
 
 
-def serve(app: Flask, method: str, url: str, headers: Mapping[str, str], body: bytes) -> ClientAnswer:
+@dataclass
+class Connection:
+    """The server's side of a connection: it can be broken off before an answer is sent."""
+
+    is_broken: bool = False
+
+    def shutdown(self, _how: int) -> None:
+        """Break it off."""
+        self.is_broken = True
+
+
+def serve(
+    app: Flask,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    connection: Connection | None = None,
+) -> ClientAnswer:
     """Let *app* answer one request in a context of its own, as a process of its own would."""
     parts = urlsplit(url)
     builder = EnvironBuilder(
@@ -64,17 +84,22 @@ def serve(app: Flask, method: str, url: str, headers: Mapping[str, str], body: b
         input_stream=None,
         data=body,
     )
-    environ = builder.get_environ()
+    environ = builder.get_environ() | {"gunicorn.socket": connection or Connection()}
     chunks, status, answer_headers = contextvars.Context().run(run_wsgi_app, app, environ, True)
     return ClientAnswer(int(status.split(" ", 1)[0]), dict(answer_headers), b"".join(chunks))
 
 
-def _script_of(app: Flask) -> Script:
+def _script_of(app: Flask, has_died: Callable[[], bool] = lambda: False) -> Script:
+    """Return what a node does. A connection that it broke off is a reset if it died, else nobody waited any longer."""
+
     def script(request: requests.PreparedRequest) -> Reply:
         body = request.body or b""
         assert isinstance(body, bytes)
         headers = {name: str(value) for name, value in (request.headers or {}).items()}
-        answer = serve(app, request.method or "GET", request.url or "", headers, body)
+        connection = Connection()
+        answer = serve(app, request.method or "GET", request.url or "", headers, body, connection)
+        if connection.is_broken:
+            return reset(request) if has_died() else too_late(request)
         return Reply(answer.status, answer.body, answer.headers)
 
     return script
@@ -95,6 +120,9 @@ class Chain:
     network: Network = field(default_factory=Network)
     telemetry: dict[str, Telemetry] = field(default_factory=dict)
     address: dict[str, str] = field(default_factory=dict)
+    workshops: list[Workshop] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
+    """Nodes that crashed; being back at once, they go on answering."""
 
     def __post_init__(self) -> None:
         session = self.network.session()
@@ -125,18 +153,23 @@ class Chain:
         self.address[node] = f"127.0.0.1:{port}"
         telemetry = self.telemetry[node] = telemetry_of(service, node)
         config = ReplicaConfig(NodeConfig(service, node), fault_headers=self.fault_headers)
-        return config, telemetry, Workshop(telemetry, sleep=lambda _seconds: None)
+        havoc = Havoc(die=lambda: self.dead.add(node), wait=lambda _seconds: None)
+        return config, telemetry, Workshop(telemetry, sleep=lambda _seconds: None, havoc=havoc)
+
+    def _join(self, node: str, service: Service, workshop: Workshop) -> None:
+        self.workshops.append(workshop)
+        self.network.scripts[self.address[node]] = _script_of(service.app, lambda: node in self.dead)
 
     def _add_service1(self, number: int, session: requests.Session) -> None:
         replica, telemetry, workshop = self._replica("service1", number, 8100 + number)
         config = Service1Config(replica, SERVICE_TOKEN, (f"http://{GATEWAY}",), (0, 0), (0, 0))
         service = create_service1(config, telemetry, session=session, workshop=workshop)
-        self.network.scripts[self.address[f"service1-{number}"]] = _script_of(service.app)
+        self._join(f"service1-{number}", service, workshop)
 
     def _add_service2(self, number: int) -> None:
         replica, telemetry, workshop = self._replica("service2", number, 8200 + number)
         service = create_service2(Service2Config(replica, (0, 0)), telemetry, workshop=workshop)
-        self.network.scripts[self.address[f"service2-{number}"]] = _script_of(service.app)
+        self._join(f"service2-{number}", service, workshop)
 
     def nodes(self, service: str) -> list[str]:
         """Return the names of the nodes of *service*."""
@@ -195,7 +228,9 @@ class Chain:
         return sorted(spans, key=lambda span: span.start_time or 0)
 
     def close(self) -> None:
-        """End what the telemetry holds."""
+        """End what bugs and telemetry hold."""
+        for workshop in self.workshops:
+            workshop.stop()
         for telemetry in self.telemetry.values():
             telemetry.meter_provider.shutdown()
         rmtree(self.run_dir)

@@ -67,6 +67,14 @@ ENDINGS = [
     ("bad_answer", "service2", orders("service2:error;status=599"), 502),
     ("bad_answer", "service2", orders("service2:exception"), 502),
     ("bad_answer", "service2", orders("service2:garbage"), 502),
+    ("ok", None, orders("service2:leak;mb=1"), 200),
+    ("ok", None, orders("service2:burn;ms=1"), 200),
+    ("ok", None, orders("service1:leak;mb=1"), 200),
+    ("ok", None, orders("service1:burn;ms=1"), 200),
+    ("deadline", "service2", orders("service2:hang"), 504),
+    ("reset", "service2", orders("service2:crash"), 502),
+    ("deadline", "service1", orders("service1:hang"), 504),
+    ("reset", "service1", orders("service1:crash"), 502),
     ("deadline", "service2", over("service2", too_late), 504),
     ("deadline", "service2", after("service2", too_late), 504),
     ("reset", "service2", over("service2", reset), 502),
@@ -271,16 +279,30 @@ def test_a_client_without_time_is_told_so_and_no_node_is_blamed(make_chain: Make
 
 def test_a_bug_is_a_warning_or_an_error_with_its_kind(chain: Chain) -> None:
     """A slow node served, the others did not; an exception brings its stack."""
-    for fault in ("slow", "error", "exception", "garbage"):
-        chain.send("POST", headers={"X-Carousel-Fault": f"service2:{fault}"})
+    severities = {
+        "slow": "WARN", "error": "ERROR", "exception": "ERROR", "hang": "ERROR", "crash": "FATAL", "garbage": "ERROR",
+        "leak": "WARN", "burn": "WARN",
+    }  # fmt: skip
+    for fault in severities:
+        chain.send("POST", headers={"X-Carousel-Fault": f"service2:{fault}{';ms=1' if fault == 'burn' else ''}"})
 
     bugs = [record for record in chain.steps() if record["step"] == "service2.work.bug"]
-    assert [("slow", "WARN"), ("error", "ERROR"), ("exception", "ERROR"), ("garbage", "ERROR")] == [
-        (record["attributes"]["carousel.bug"], record["severity"]) for record in bugs
+    assert severities == {record["attributes"]["carousel.bug"]: record["severity"] for record in bugs}
+    assert ["exception"] == [
+        record["attributes"]["carousel.bug"]
+        for record in bugs
+        if "InjectedError" in record["attributes"].get("exception.stacktrace", "")
     ]
-    assert ["InjectedError" in record["attributes"].get("exception.stacktrace", "") for record in bugs] == [
-        False, False, True, False,
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("service", ["service1", "service2"])
+def test_a_node_that_hangs_or_crashes_leaves_its_bug_and_no_answer(chain: Chain, service: str) -> None:
+    """The step says what struck; the one after it, that an answer was sent, is not there."""
+    for kind in ("hang", "crash"):
+        chain.send("POST", headers={"X-Carousel-Fault": f"{service}:{kind}"})
+
+    own = [record["step"] for record in chain.steps() if record["app"] == service]
+    assert [f"{service}.request.received", f"{service}.work.bug"] * 2 == own
 
 
 def test_the_last_step_tells_status_and_total_time(chain: Chain) -> None:

@@ -27,6 +27,11 @@ def test_an_option_counts_before_everything(checkout: Path) -> None:
     assert "http://127.0.0.1:8307" == found.storage.url
 
 
+def test_the_first_of_several_gateways_is_asked(checkout: Path) -> None:
+    """Service 1 takes them all from the same variable."""
+    assert "http://one:1" == find({"CAROUSEL_GATEWAY_URL": "http://one:1/,http://two:2"}, checkout).gateway.url
+
+
 def test_the_environment_counts_before_the_note(checkout: Path) -> None:
     """So a container can say where its stack is."""
     assert "http://two:2" == find({"CAROUSEL_STORAGE_API_URL": "http://two:2"}, checkout).storage.url

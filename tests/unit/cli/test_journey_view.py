@@ -89,6 +89,9 @@ def test_clock_skew_is_flagged_at_its_step() -> None:
         pytest.param({"complete": False, "outcome": "unfinished"}, "░ unfinished", id="unfinished"),
         pytest.param({"outcome": "shed", "at": "service1", "status": 503}, "⊗ shed at service1", id="shed"),
         pytest.param({"steps": [samples.step(11, bug="slow")]}, "◷ slow of service2-1", id="slow"),
+        pytest.param({"steps": [samples.step(11, bug="leak")]}, "◷ leak of service2-1", id="leak"),
+        pytest.param({"steps": [samples.step(11, bug="hang")]}, "⊗ hang of service2-1", id="hang"),
+        pytest.param({"steps": [samples.step(11, bug="new")]}, "⊗ new of service2-1", id="a bug of a later version"),
     ],
 )
 def test_the_second_line_sums_it_up(changes: dict[str, Any], expected: str) -> None:

@@ -50,6 +50,14 @@ def test_only_the_origin_of_a_failure_is_red() -> None:
     assert ["work"] == [line.split("└")[-1].split()[0] for line in red_bars]
 
 
+@pytest.mark.parametrize(("bug", "mark"), [("slow", "◷ slow"), ("burn", "◷ burn"), ("garbage", "⊗ garbage")])
+def test_a_bug_is_named_by_its_kind(bug: str, mark: str) -> None:
+    """With the mark of what still served, or of what did not."""
+    span = samples.span(1, 0, 1, "service2", "work", 0, 60, carousel__bug=bug)
+
+    assert any(mark in line.plain for line in waterfall.draw(spans.decode({"resourceSpans": [span]}), 80))
+
+
 def test_no_spans_are_said_in_words() -> None:
     """Nothing is never drawn as nothing."""
     assert ["No spans of this trace were found."] == [line.plain for line in waterfall.draw([], 80)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from apps.service1.app import create_service
@@ -31,6 +32,11 @@ class Replica:
     telemetry: Telemetry
     network: Network
     ask: Callable[..., TestResponse]
+    client: FlaskClient
+
+    def asked(self) -> list[str]:
+        """Return the gateways that it asked, in order."""
+        return [host for host, _ in self.network.sent]
 
     def steps(self) -> list[str]:
         """Return the steps it logged."""
@@ -41,8 +47,10 @@ class Replica:
 def replica() -> Iterator[Replica]:
     """service1-1, whose gateway answers as the script says."""
     telemetry, network = telemetry_of("service1"), Network({"gateway:1": well})
-    settings = ReplicaConfig(NodeConfig("service1", "service1-1"), fault_headers=True)
-    config = Service1Config(settings, "tok", ("http://gateway:1/", "http://gateway:2"), (0, 0), (0, 0))
+    settings = ReplicaConfig(NodeConfig("service1", "service1-1"), fault_headers=True, admin_token="adm")
+    config = Service1Config(
+        settings, "tok", ("http://gateway:1/", "http://gateway:2", "http://gateway:3"), (0, 0), (0, 0)
+    )
     workshop = Workshop(telemetry, sleep=lambda _seconds: None)
     service = create_service(config, telemetry, session=network.session(), workshop=workshop)
     client = service.app.test_client()
@@ -50,7 +58,8 @@ def replica() -> Iterator[Replica]:
     def ask(method: str = "POST", **options: Any) -> TestResponse:
         return client.open("/work/orders", method=method, **options)
 
-    yield Replica(telemetry, network, ask)
+    yield Replica(telemetry, network, ask, client)
+    service.drain()
     telemetry.meter_provider.shutdown()
 
 
@@ -86,6 +95,46 @@ def test_it_asks_the_gateway_with_token_name_and_deadline(replica: Replica) -> N
         request.headers.get("Cookie"),
     )
     assert 1_500 < int(request.headers["X-Carousel-Deadline-Ms"]) <= 1_900
+
+
+def test_a_gateway_that_cannot_be_connected_to_is_passed_over_and_the_good_one_kept_first(replica: Replica) -> None:
+    """Until that one is gone too; the request left once, and that is all its steps tell."""
+    replica.network.scripts |= {"gateway:1": refuse, "gateway:2": refuse, "gateway:3": well}
+    assert [200, 200] == [replica.ask().status_code for _ in range(2)]
+    assert ["gateway:1", "gateway:2", "gateway:3", "gateway:3"] == replica.asked()
+    replica.network.sent.clear()
+
+    replica.network.scripts |= {"gateway:1": well, "gateway:3": refuse}
+    assert [200, 200] == [replica.ask().status_code for _ in range(2)]
+
+    assert ["gateway:3", "gateway:1", "gateway:1"] == replica.asked()
+    assert 4 == replica.steps().count("service1.service2.request.sent")
+    assert 0 == replica.steps().count("service1.service2.request.failed")
+
+
+@pytest.mark.parametrize(("script", "status"), [(reset, 502), (too_late, 504)])
+def test_what_was_sent_to_one_gateway_is_not_sent_to_another(replica: Replica, script: Script, status: int) -> None:
+    """Nobody knows what became of it."""
+    replica.network.scripts |= {"gateway:1": script, "gateway:2": well}
+
+    assert (status, ["gateway:1"]) == (replica.ask().status_code, replica.asked())
+
+
+def test_gateways_that_are_all_away_are_one_failure(replica: Replica) -> None:
+    """After each of them was tried once, in order."""
+    replica.network.scripts.clear()
+
+    assert (502, ["gateway:1", "gateway:2", "gateway:3"]) == (replica.ask().status_code, replica.asked())
+    assert 1 == replica.steps().count("service1.service2.request.failed")
+
+
+def test_its_bugs_can_be_changed_while_it_runs(replica: Replica) -> None:
+    """The admin API is that of every replica."""
+    headers = {"Authorization": "Bearer adm"}
+
+    assert 200 == replica.client.put("/admin/bugs", json={"rates": "error=1"}, headers=headers).status_code
+
+    assert (500, "error=1") == (replica.ask().status_code, replica.client.get("/readyz").get_json()["bugs"])
 
 
 @pytest.mark.parametrize(("script", "status"), [(refuse, 502), (reset, 502), (too_late, 504)])

@@ -69,10 +69,14 @@ def test_it_works_and_answers_with_its_name(make_replica: MakeReplica, method: s
 
 @pytest.mark.parametrize(("fault", "status", "blamed"), [
     ("slow", 200, None), ("error", 500, "service2-1"), ("error;status=507", 507, "service2-1"),
-    ("exception", 500, "service2-1"), ("garbage", 200, None),
+    ("exception", 500, "service2-1"), ("garbage", 200, None), ("leak;mb=1;s=0.1", 200, None), ("burn;ms=1", 200, None),
+    ("crash", 500, "service2-1"),
 ])  # fmt: skip
 def test_each_bug_shows_as_it_should(make_replica: MakeReplica, fault: str, status: int, blamed: str | None) -> None:
-    """A 5xx names this node; every bug is its own step 11 and is followed by step 12."""
+    """A 5xx names this node; every bug is its own step 11 and is followed by step 12.
+
+    A crash shows as an error here, where there is no server around the app that could be killed.
+    """
     replica = make_replica()
 
     answer = replica.ask(headers={"X-Carousel-Fault": f"service2:{fault}"})

@@ -1,6 +1,7 @@
 """A node's telemetry, built: its identity, its metrics, and how it ships to a Collector."""
 
 import threading
+import time
 
 from opentelemetry import trace
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -10,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from apps.telemetry.config import TelemetryConfig
 from apps.telemetry.process import Usage, UsageSampler
 from apps.telemetry.setup import build, resource_of
-from tests.fakes import Collector, telemetry_of
+from tests.fakes import Collector, free_port, telemetry_of
 
 
 def test_the_resource_tells_service_node_process_and_host() -> None:
@@ -110,3 +111,31 @@ def test_a_sample_is_taken_anew_after_its_time() -> None:
     sampler = UsageSampler(interval_s=0)
 
     assert sampler.usage() is not sampler.usage()
+
+
+def test_what_is_recorded_by_now_can_be_waited_for() -> None:
+    """A node that is about to die has its last words heard, the count of its metrics included."""
+    with Collector().running() as collector:
+        telemetry = build(TelemetryConfig("service2", "service2-1", endpoint=collector.endpoint, ship_delay_s=0.01))
+        telemetry.meter.create_counter("carousel.bugs").add(1)
+        telemetry.recorder.event("e", "last words")
+        assert not telemetry.flush(0.01), "nothing ships before the start"
+        telemetry.start()
+
+        assert telemetry.flush(10.0)
+
+        told = {request.path for request in list(collector.received)}
+        telemetry.stop()
+    assert {"/v1/logs", "/v1/metrics"} <= told
+
+
+def test_nobody_waits_longer_for_a_collector_than_it_was_told_to() -> None:
+    """A node that crashes does so in time, whoever hears of it."""
+    telemetry = build(TelemetryConfig("service2", "service2-1", endpoint=f"http://127.0.0.1:{free_port()}"))
+    telemetry.recorder.event("e", "last words")
+    began = time.monotonic()
+
+    assert not telemetry.flush(0.05)
+
+    assert time.monotonic() - began < 5
+    telemetry.meter_provider.shutdown()

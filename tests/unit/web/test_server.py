@@ -1,10 +1,19 @@
 """An app as a process: what ends it before it begins."""
 
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import pytest
 
 from apps.web.node import NodeConfig
-from apps.web.server import Service, run
+from apps.web.server import Service, _before_term, run
 from apps.web.settings import SettingError
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_setting_that_will_not_do_ends_the_process_with_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,3 +30,44 @@ def test_a_setting_that_will_not_do_ends_the_process_with_one_clear_line(capsys:
 
     assert 2 == end.value.code
     assert "carousel: CAROUSEL_PORT='x': expected a whole number\n" == capsys.readouterr().err
+
+
+CHILD = """
+import os, sys
+from apps.web.server import crash
+child = os.fork()
+if not child:
+    crash({master})
+    os._exit(9)
+_, status = os.waitpid(child, 0)
+sys.exit(7 if os.WIFSIGNALED(status) else 8)
+"""
+
+
+def crashed(master: str) -> int:
+    """Return how a process ends whose child crashes with *master* for its master; 7: it saw its child killed."""
+    program = [sys.executable, "-c", CHILD.format(master=master)]
+    return subprocess.run(program, cwd=ROOT, check=False, timeout=30).returncode
+
+
+def test_a_crash_takes_the_master_along() -> None:
+    """Nobody is left to start the worker anew: the whole node is down."""
+    assert -signal.SIGKILL == crashed("os.getppid()")
+
+
+def test_a_crash_kills_nobody_but_its_own_node() -> None:
+    """A parent that is not the master, such as whoever took the orphan over, lives on."""
+    assert 7 == crashed("0")
+
+
+def test_what_is_to_be_done_at_a_stop_is_done_beside_what_was_done_before() -> None:
+    """At SIGTERM; gunicorn's own handler is called too."""
+    done, before = threading.Event(), []
+    own = signal.signal(signal.SIGTERM, lambda number, _frame: before.append(number))
+    try:
+        _before_term(done.set)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert done.wait(10)
+    finally:
+        signal.signal(signal.SIGTERM, own)
+    assert [signal.SIGTERM] == before

@@ -1,5 +1,6 @@
 """Simulated work: its time, its span, its step, its measurement, and the bugs it has on order."""
 
+import contextlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,8 +12,11 @@ from apps.telemetry import steps
 from apps.telemetry.setup import Telemetry
 from apps.telemetry.trail import Trail
 from apps.web.deadline import Deadline
-from apps.web.faults import KINDS, Fault
-from apps.web.work import OVERTIME_S, Done, WorkFailed, Workshop, parse_range
+from apps.web.faults import Fault
+from apps.web.havoc import Havoc
+from apps.web.kinds import BY_NAME, KINDS
+from apps.web.leak import MIB
+from apps.web.work import OVERTIME_S, Done, Silenced, WorkFailed, Workshop, parse_range
 from tests.fakes import FakeClock, records_of, telemetry_of
 
 
@@ -22,19 +26,41 @@ class Shop:
 
     telemetry: Telemetry
     slept: list[float] = field(default_factory=list)
+    deeds: list[str] = field(default_factory=list)
+    havoc: Havoc = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.become()
+
+    def become(self, threads: int = 32, *, is_mortal: bool = True) -> None:
+        """Have so many threads from now on; be one that can crash, or not."""
+        clock = FakeClock()
+
+        def wait(seconds: float) -> None:
+            clock.advance(seconds)
+            self.deeds.append(f"waited {seconds:g} with {len(self.steps())} steps")
+
+        def die() -> None:
+            self.deeds.append(f"died with {len(self.steps())} steps")
+
+        self.havoc = Havoc(threads, die=die if is_mortal else None, clock=clock, wait=wait)
 
     def do(
         self, fault: Fault | None = None, *, left_ms: float = 60_000, span_ms: tuple[float, float] = (10, 10)
     ) -> Done:
         """Do one piece of work."""
-        shop = Workshop(self.telemetry, generator=random.Random(1), sleep=self.slept.append)
+        shop = Workshop(self.telemetry, generator=random.Random(1), sleep=self.slept.append, havoc=self.havoc)
         trail = Trail(self.telemetry.recorder, "00f067aa0ba902b7", "orders", "POST")
         deadline = Deadline(left_ms, FakeClock())
         return shop.do("work", span_ms, trail, deadline, steps.WORK_DONE, steps.SERVICE2_BUG, fault)
 
+    def steps(self) -> list[dict[str, Any]]:
+        """Return the steps that were logged."""
+        return [record for record in records_of(self.telemetry) if "step" in record]
+
     def step(self) -> dict[str, Any]:
         """Return the one step that was logged."""
-        (record,) = [record for record in records_of(self.telemetry) if "step" in record]
+        (record,) = self.steps()
         return record
 
 
@@ -42,7 +68,9 @@ class Shop:
 def shop() -> Iterator[Shop]:
     """A workshop of service 2."""
     telemetry = telemetry_of("service2")
-    yield Shop(telemetry)
+    made = Shop(telemetry)
+    yield made
+    made.havoc.stop()
     telemetry.meter_provider.shutdown()
 
 
@@ -125,6 +153,85 @@ def test_garbage_is_the_answers_fault_not_the_works(shop: Shop) -> None:
     assert ("service2.work.bug", "ERROR") == (shop.step()["step"], shop.step()["severity"])
 
 
+def test_a_hang_tells_that_it_strikes_and_leaves_no_answer(shop: Shop) -> None:
+    """The step is logged first: nobody waits five seconds and more to see what is going on."""
+    with pytest.raises(Silenced):
+        shop.do(Fault("hang"), left_ms=3_000)
+
+    assert (["waited 8 with 1 steps"], []) == (shop.deeds, shop.slept)
+    assert ("service2.work.bug", "ERROR", "hang") == (
+        shop.step()["step"],
+        shop.step()["severity"],
+        shop.step()["attributes"]["carousel.bug"],
+    )
+    assert "durationMs" not in shop.step()["http"]
+    (span,) = shop.telemetry.spans.oldest(2)
+    assert (False, "hang") == (span.status.is_ok, (span.attributes or {})["error.type"])
+
+
+@pytest.mark.parametrize("kind", ["hang", "burn"])
+def test_one_hang_too_many_is_an_error_at_once(shop: Shop, kind: str) -> None:
+    """A node keeps threads for what is well, /readyz above all."""
+    shop.become(threads=4)
+
+    with pytest.raises(WorkFailed, match="could not show") as failed:
+        shop.do(Fault(kind))
+
+    assert (500, []) == (failed.value.status, shop.deeds)
+    assert ("service2.work.bug", "ERROR") == (shop.step()["step"], shop.step()["severity"])
+
+
+def test_a_crash_works_a_while_tells_it_fatally_and_dies(shop: Shop) -> None:
+    """Young as the node is, it first waits until it is old enough."""
+    with pytest.raises(Silenced):
+        shop.do(Fault("crash", "", {"ms": 50}))
+
+    assert (["waited 2 with 0 steps", "died with 1 steps"], [0.05]) == (shop.deeds, shop.slept)
+    assert ("service2.work.bug", "FATAL", "crash") == (
+        shop.step()["step"],
+        shop.step()["severity"],
+        shop.step()["attributes"]["carousel.bug"],
+    )
+
+
+def test_what_cannot_crash_answers_an_error(shop: Shop) -> None:
+    """An app that runs in somebody's own process leaves that alone."""
+    shop.become(is_mortal=False)
+
+    with pytest.raises(WorkFailed, match="could not show"):
+        shop.do(Fault("crash"))
+
+    assert ([], "ERROR") == (shop.deeds, shop.step()["severity"])
+
+
+def test_a_leak_holds_memory_and_the_work_is_done_all_the_same(shop: Shop) -> None:
+    """A warning: it served."""
+    done = shop.do(Fault("leak", "", {"mb": 3, "s": 60}))
+
+    assert (3 * MIB, "leak") == (shop.havoc.leak.held_bytes, done.fault and done.fault.kind)
+    assert ("service2.work.bug", "WARN") == (shop.step()["step"], shop.step()["severity"])
+
+
+def test_a_burn_is_done_all_the_same(shop: Shop) -> None:
+    """A warning: it served."""
+    done = shop.do(Fault("burn", "", {"ms": 0}))
+
+    assert ("burn", [0.01]) == (done.fault and done.fault.kind, shop.slept)
+    assert ("service2.work.bug", "WARN") == (shop.step()["step"], shop.step()["severity"])
+
+
+@pytest.mark.parametrize("kind", BY_NAME)
+def test_every_kind_is_counted_once_and_measured_once(shop: Shop, kind: str) -> None:
+    """Whatever becomes of the request."""
+    with contextlib.suppress(WorkFailed, Silenced):
+        shop.do(Fault(kind, "", {"mb": 1, "ms": 0}))
+    shop.telemetry.meter_provider.force_flush()
+
+    assert 1.0 == shop.telemetry.registry.get_sample_value("carousel_bugs_total", {"carousel_bug": kind})
+    assert 1 == len([record for record in records_of(shop.telemetry) if record["type"] == "metric"])
+    assert 1 == len(shop.steps())
+
+
 def test_a_bug_without_a_step_of_its_own_is_logged_as_done(shop: Shop) -> None:
     """Part 2 of service 1 has no place for one."""
     workshop = Workshop(shop.telemetry, sleep=shop.slept.append)
@@ -141,8 +248,8 @@ def test_bugs_are_counted_by_kind_from_zero(shop: Shop) -> None:
     shop.telemetry.meter_provider.force_flush()
 
     value = shop.telemetry.registry.get_sample_value
-    assert {kind: float(kind == "slow") for kind in KINDS} == {
-        kind: value("carousel_bugs_total", {"carousel_bug": kind}) for kind in KINDS
+    assert {kind.name: float(kind.name == "slow") for kind in KINDS} == {
+        kind.name: value("carousel_bugs_total", {"carousel_bug": kind.name}) for kind in KINDS
     }
 
 
