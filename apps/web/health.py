@@ -35,11 +35,10 @@ def health_blueprint(
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        if leaving_of(current_app).is_draining:
-            shape = {"status": DRAINING, "service": service, "node": node, "reasons": [DRAINING]}
-            return jsonify(shape), 503
-        reasons = [reason for check in checks if (reason := check())]
-        shape = {"status": "not ready" if reasons else "ready", "service": service, "node": node, **facts()}
+        is_draining = leaving_of(current_app).is_draining
+        reasons = [DRAINING] if is_draining else [reason for check in checks if (reason := check())]
+        status = DRAINING if is_draining else "not ready" if reasons else "ready"
+        shape: dict[str, object] = {"status": status, "service": service, "node": node, **facts()}
         if reasons:
             return jsonify(shape | {"reasons": reasons}), 503
         return jsonify(shape), 200
