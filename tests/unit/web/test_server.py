@@ -1,16 +1,16 @@
 """An app as a process: what ends it before it begins."""
 
-import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
+from apps.web.leaving import leaving_of
 from apps.web.node import NodeConfig
-from apps.web.server import Service, _before_term, run
+from apps.web.server import NodeApplication, Service, run
 from apps.web.settings import SettingError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,14 +60,16 @@ def test_a_crash_kills_nobody_but_its_own_node() -> None:
     assert 7 == crashed("0")
 
 
-def test_what_is_to_be_done_at_a_stop_is_done_beside_what_was_done_before() -> None:
-    """At SIGTERM; gunicorn's own handler is called too."""
-    done, before = threading.Event(), []
-    own = signal.signal(signal.SIGTERM, lambda number, _frame: before.append(number))
-    try:
-        _before_term(done.set)
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert done.wait(10)
-    finally:
-        signal.signal(signal.SIGTERM, own)
-    assert [signal.SIGTERM] == before
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_what_holds_requests_up_lets_go_when_the_node_leaves(handed_over: bool) -> None:
+    """Not when a newer process of the same node took over: then every request has the time it needs."""
+    calls: list[str] = []
+    app = Flask("node")
+    service = Service(app, lambda: None, lambda: None, drain=lambda: calls.append("drained"))
+    node = NodeApplication(NodeConfig("service2", "service2-1"), lambda: service)
+    node.load()
+
+    node.leave(handed_over=handed_over)
+
+    assert ([] if handed_over else ["drained"]) == calls
+    assert leaving_of(app).has_begun
