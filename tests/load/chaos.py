@@ -83,12 +83,12 @@ def planned(seed: int, seconds: float, members: Mapping[str, Sequence[Mapping[st
     At any second there is at most one order for bugs and at most one node drained, and a ring keeps a node.
     """
     named = {
-        service: sorted((str(one["node"]), str(one["address"])) for one in ring if one["node"] and one["state"] in IN_RING)
+        service: sorted(
+            (str(one["node"]), str(one["address"])) for one in ring if one["node"] and one["state"] in IN_RING
+        )
         for service, ring in sorted(members.items())
     }
-    drains = [
-        (service, node, address) for service, nodes in named.items() if len(nodes) > 1 for node, address in nodes
-    ]
+    drains = [(service, node, address) for service, nodes in named.items() if len(nodes) > 1 for node, address in nodes]
     targets = [(service, target) for service, nodes in named.items() for target in (service, *(n for n, _ in nodes))]
     kinds = [rates for kind, rates in BUGS.items() if kind in KINDS]
     deeds = []
@@ -105,7 +105,8 @@ def planned(seed: int, seconds: float, members: Mapping[str, Sequence[Mapping[st
 def _turns(dice: random.Random, seconds: float) -> list[tuple[float, float]]:
     """Return when one thing after the other begins and ends, with rests between."""
     last, unit = seconds - CALM_S, min(max(seconds / 10, 1.0), 10.0)
-    turns, begin = [], CALM_S + dice.uniform(0, unit)
+    turns: list[tuple[float, float]] = []
+    begin = CALM_S + dice.uniform(0, unit)
     while True:
         end = begin + dice.uniform(0.8, 1.6) * unit
         if end > last:
@@ -168,7 +169,9 @@ class Ledger:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise LedgerTaken("another run of chaos is going on in this stack; it would undo this one's deeds") from None
+            raise LedgerTaken(
+                "another run of chaos is going on in this stack; it would undo this one's deeds"
+            ) from None
 
     def read(self) -> list[Undo]:
         """Return what a run before this one left; empty when it put all back."""
@@ -282,7 +285,7 @@ class Chaos:
     def restore(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> list[str]:
-        """Put back all that is changed; return in words what could not be, which stays in the ledger. Can be repeated."""
+        """Put back all that is changed; return in words what could not be, which stays in the ledger."""
         return self._undo_all(clock, sleep)
 
     def close(self) -> None:

@@ -109,7 +109,9 @@ def _of_ok(answer: Answer) -> list[str]:
         part = shape.get(name)
         if isinstance(part, dict):
             complaints += [
-                f"{name}.{key} is {part.get(key)!r}" for key, fits in form.items() if key not in part or not fits(part[key])
+                f"{name}.{key} is {part.get(key)!r}"
+                for key, fits in form.items()
+                if key not in part or not fits(part[key])
             ]
     if shape.get("entity") != answer.entity:
         complaints.append(f"entity is {shape.get('entity')!r}, asked for {answer.entity!r}")

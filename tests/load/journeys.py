@@ -125,7 +125,9 @@ def fault_of(journeys: Sequence[Mapping[str, Any]], status: int) -> str | None:
 
 
 def _holes(journey: Mapping[str, Any]) -> str:
-    missing = [f"{place.get('n')} {place.get('step')} of {place.get('node') or 'a node'}" for place in _of(journey, "missing")]
+    missing = [
+        f"{place.get('n')} {place.get('step')} of {place.get('node') or 'a node'}" for place in _of(journey, "missing")
+    ]
     twice = [f"{place.get('n')} {place.get('step')} twice" for place in _of(journey, "duplicated")]
     return f"{journey.get('outcome')}: lacks " + ", ".join([*missing, *twice][:3] or ["its end"])
 

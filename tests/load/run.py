@@ -22,7 +22,7 @@ from tests.load.checks import Answer, judge
 from tests.load.journeys import PATIENCE_S, Sampler
 from tests.load.pacer import Pacer
 from tests.load.result import Result
-from tests.load.settings import Settings, SettingError
+from tests.load.settings import SettingError, Settings
 from tests.load.thresholds import judged
 
 CHAOS_ENDS_WITHIN_S = 10.0

@@ -18,9 +18,10 @@ LEVELS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Curve:
-    """Requests per second over the seconds of a run, straight between the *points*; the last rate of an endless one stays.
+    """Requests per second over the seconds of a run, straight between the *points*.
 
-    *points* are (second, rate), the first at second 0, in order of time; two at one second are a jump.
+    *points* are (second, rate), the first at second 0, in order of time; two at one second are a jump. The last rate of
+    an endless curve stays.
     """
 
     points: tuple[tuple[float, float], ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -48,9 +49,10 @@ def _rows(label: str, texts: Iterable[str]) -> list[str]:
 
 def _head(settings: Settings, result: Result) -> list[str]:
     chaos = f", seed {settings.seed}" if settings.shape == "chaos" else ""
+    ended = " (ended early)" if 0 < result.seconds < settings.curve.seconds < math.inf else ""
     to = ", ".join(settings.gateways)
     return [
-        _row("load", f"{settings.shape}, {result.seconds:.1f} s, {settings.users} users{chaos}, to {to}"),
+        _row("load", f"{settings.shape}, {result.seconds:.1f} s{ended}, {settings.users} users{chaos}, to {to}"),
         _row("", picture(settings.curve)),
     ]
 
@@ -60,7 +62,9 @@ def _rate(settings: Settings, result: Result) -> list[str]:
     asked, reached = (share_of(count, result.seconds) for count in (result.asked, result.sent))
     rows = [
         _row("requests", f"{result.sent:,} sent of {result.asked:,} asked for, {share:.1%}"),
-        _row("rate", f"{reached:.1f} requests/s reached of {asked:.1f} asked for, {settings.curve.peak:g} at the highest"),
+        _row(
+            "rate", f"{reached:.1f} requests/s reached of {asked:.1f} asked for, {settings.curve.peak:g} at the highest"
+        ),
     ]
     if share < REACHED and result.given_up:
         rows += _rows(
@@ -75,10 +79,14 @@ def _rate(settings: Settings, result: Result) -> list[str]:
 
 def _answers(result: Result) -> list[str]:
     texts = [
-        f"{status or 'none':<5} {count:>9,}  {share_of(count, result.sent):>6.1%}{'' if status in EXPECTED else '  unexpected'}"
+        f"{status or 'none':<5} {count:>9,}  {share_of(count, result.sent):>6.1%}" + _remark(status)
         for status, count in sorted(result.statuses.items(), key=lambda item: item[0] or 999)
     ]
     return _rows("answers", texts or ["none"]) + _durations(result)
+
+
+def _remark(status: int) -> str:
+    return "" if status in EXPECTED else "  unexpected"
 
 
 def _durations(result: Result) -> list[str]:
@@ -106,7 +114,9 @@ def _journeys(result: Result) -> list[str]:
     if not journeys.taken:
         return []
     rows = [
-        _row("journeys", f"{journeys.judged} checked: {journeys.whole} whole, journeys with holes: {len(journeys.holed)}")
+        _row(
+            "journeys", f"{journeys.judged} checked: {journeys.whole} whole, journeys with holes: {len(journeys.holed)}"
+        )
     ]
     if journeys.unchecked:
         rows.append(_row("", f"{journeys.unchecked} not checked: {journeys.why_unchecked}"[: WORDS + LABEL]))
@@ -118,7 +128,7 @@ def _journeys(result: Result) -> list[str]:
 def _chaos(settings: Settings, result: Result) -> list[str]:
     if settings.shape != "chaos":
         return []
-    done = f"{result.chaos_done['bug']} times bugs, {result.chaos_done['drain']} times a node drained"
+    done = f"bugs ordered: {result.chaos_done['bug']}, nodes drained: {result.chaos_done['drain']}"
     if not result.chaos_left:
         return [_row("chaos", f"{done}; all of it put back")]
     return [_row("chaos", f"{done}; NOT put back:"), *(_row("", words) for words in result.chaos_left)]
@@ -144,8 +154,8 @@ def _thresholds(thresholds: Sequence[Threshold]) -> list[str]:
     name = max((len(threshold.name) for threshold in thresholds), default=0)
     seen = max((len(threshold.seen) for threshold in thresholds), default=0)
     rows = [
-        f"{'ok' if threshold.is_met else 'FAILED':<6} {threshold.name:<{name}}  {threshold.seen:>{seen}}  {threshold.limit}"
-        for threshold in thresholds
+        f"{'ok' if one.is_met else 'FAILED':<6} {one.name:<{name}}  {one.seen:>{seen}}  {one.limit}"
+        for one in thresholds
     ]
     return _rows("thresholds", rows)
 
@@ -194,7 +204,12 @@ def _counts(counter: Counter[str]) -> Mapping[str, int]:
 
 
 def _seen(seen: Seen) -> dict[str, Any]:
-    return {"traceId": seen.trace_id, "status": seen.status or None, "ms": round(seen.ms, 3), "words": seen.words or None}
+    return {
+        "traceId": seen.trace_id,
+        "status": seen.status or None,
+        "ms": round(seen.ms, 3),
+        "words": seen.words or None,
+    }
 
 
 def progress(result: Result) -> str:

@@ -47,7 +47,9 @@ def judged(limits: Limits, result: Result) -> list[Threshold]:
     if limits.p95_ms is not None:
         p95 = result.percentile(95)
         seen = "nothing was answered" if p95 is None else f"{p95:,.0f} ms"
-        rows.append(Threshold("p95", seen, f"at most {limits.p95_ms:,.0f} ms", p95 is not None and p95 <= limits.p95_ms))
+        rows.append(
+            Threshold("p95", seen, f"at most {limits.p95_ms:,.0f} ms", p95 is not None and p95 <= limits.p95_ms)
+        )
     if limits.min_rate > 0:
         share = share_of(result.sent, result.asked)
         rows.append(

@@ -1,4 +1,4 @@
-"""A stand-in for a running stack on one port: the client API, the admin API as far as chaos needs it, storage's journeys.
+"""A stand-in for a running stack on one port: the client API, what chaos needs of the admin API, storage's journeys.
 
 It keeps what it was asked to do, so that a test sees whether everything was put back.
 """
@@ -83,7 +83,10 @@ class FakeStack:
         outcome = {200: "ok", 502: "bad_answer", 503: "shed", 504: "deadline"}.get(status, "ok")
         journey: dict[str, Any] = {"complete": True, "outcome": outcome, "status": status, "missing": []}
         if not self.is_whole(int(trace_id, 16)):
-            journey |= {"complete": False, "missing": [{"n": 12, "step": "service2.response.sent", "node": "service2-1"}]}
+            journey |= {
+                "complete": False,
+                "missing": [{"n": 12, "step": "service2.response.sent", "node": "service2-1"}],
+            }
         return 200, {}, {"traceId": trace_id, "journeys": [journey]}
 
     def admin(self, method: str, parts: list[str], body: Any) -> tuple[int, dict[str, str], Any]:
@@ -140,9 +143,12 @@ def running(**settings: Any) -> Iterator[FakeStack]:
             if parts[0] == "healthz":
                 status, fields, shape = 200, {}, {}
             elif parts[0] == "admin":
+                # Chaos asks from the test's own process: no connection of it is left behind.
+                self.close_connection = True
                 asked = self.headers.get("Authorization")
                 is_known = asked == f"Bearer {TOKEN}"
                 status, fields, shape = fake.admin(self.command, parts[1:], body) if is_known else (401, {}, {})
+                fields = fields | {"Connection": "close"}
             elif parts[:2] == ["api", "v1"]:
                 status, fields, shape = fake.journeys(parts[3])
             else:
@@ -150,12 +156,14 @@ def running(**settings: Any) -> Iterator[FakeStack]:
                 status, fields, shape = fake.client(parts[1])
             text = json.dumps(shape).encode()
             self.send_response(status)
-            for name, value in ({"Content-Type": "application/json"} | fields | {"Content-Length": str(len(text))}).items():
+            for name, value in (
+                {"Content-Type": "application/json", "Content-Length": str(len(text))} | fields
+            ).items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815
+        do_GET = do_POST = do_PUT = do_DELETE = _answer
 
         def log_message(self, *_: object) -> None:
             pass
