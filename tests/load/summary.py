@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -119,7 +120,7 @@ def _journeys(result: Result) -> list[str]:
         )
     ]
     if journeys.unchecked:
-        rows.append(_row("", f"{journeys.unchecked} not checked: {journeys.why_unchecked}"[: WORDS + LABEL]))
+        rows += _wrapped(f"{journeys.unchecked} not checked: {journeys.why_unchecked}")
     for trace_id, wrong in journeys.holed[:HOLED]:
         rows += [_row("", f"carousel trace {trace_id}"), _row("", f"  {wrong}"[:WORDS])]
     return rows
@@ -131,7 +132,12 @@ def _chaos(settings: Settings, result: Result) -> list[str]:
     done = f"bugs ordered: {result.chaos_done['bug']}, nodes drained: {result.chaos_done['drain']}"
     if not result.chaos_left:
         return [_row("chaos", f"{done}; all of it put back")]
-    return [_row("chaos", f"{done}; NOT put back:"), *(_row("", words) for words in result.chaos_left)]
+    left = [line for words in result.chaos_left for line in _wrapped(words)]
+    return [_row("chaos", f"{done}; NOT put back:"), *left]
+
+
+def _wrapped(words: str) -> list[str]:
+    return _rows("", textwrap.wrap(words, WORDS, subsequent_indent="  "))
 
 
 def _unexpected(result: Result) -> list[str]:

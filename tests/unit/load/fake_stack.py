@@ -49,6 +49,8 @@ class FakeStack:
     is_whole: Callable[[int], bool] = lambda number: True
     """Whether the journey of client request *number* is whole."""
     delay_s: float = 0.0
+    is_away: bool = False
+    """It breaks off the connection of every client request."""
     statuses: dict[str, int] = field(default_factory=dict)
     """Of each trace id that was answered."""
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -153,6 +155,9 @@ def running(**settings: Any) -> Iterator[FakeStack]:
                 status, fields, shape = fake.journeys(parts[3])
             else:
                 fake.headers.append(dict(self.headers))
+                if fake.is_away:
+                    self.close_connection = True
+                    return
                 status, fields, shape = fake.client(parts[1])
             text = json.dumps(shape).encode()
             self.send_response(status)
