@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.native import loading, logs, status
 from deploy.native.begin import HANDED_OVER
-from deploy.native.config import ConfigError, StackConfig
+from deploy.native.config import ConfigError
 from deploy.native.programs import LOAD
 from deploy.native.progress import Progress, paint, seconds
 from deploy.native.stack import Report, Stack, StackError

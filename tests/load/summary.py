@@ -51,10 +51,10 @@ def _rows(label: str, texts: Iterable[str]) -> list[str]:
 def _head(settings: Settings, result: Result) -> list[str]:
     chaos = f", seed {settings.seed}" if settings.shape == "chaos" else ""
     ended = " (ended early)" if 0 < result.seconds < settings.curve.seconds < math.inf else ""
-    to = ", ".join(settings.gateways)
     return [
-        _row("load", f"{settings.shape}, {result.seconds:.1f} s{ended}, {settings.users} users{chaos}, to {to}"),
+        _row("load", f"{settings.shape}, {result.seconds:.1f} s{ended}, {settings.users} users{chaos}"),
         _row("", picture(settings.curve)),
+        _row("to", ", ".join(settings.gateways)),
     ]
 
 
@@ -68,12 +68,9 @@ def _rate(settings: Settings, result: Result) -> list[str]:
         ),
     ]
     if share < REACHED and result.given_up:
-        rows += _rows(
-            "",
-            (
-                f"NOT REACHED: {result.given_up:,} requests were not sent, since all users were",
-                "waiting for an answer: the stack is at its limit, or it needs more USERS",
-            ),
+        rows += _wrapped(
+            f"NOT REACHED: {result.given_up:,} requests were not sent, since all users were waiting for an answer: "
+            "the stack is at its limit, or it needs more USERS"
         )
     return rows
 
