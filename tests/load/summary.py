@@ -67,9 +67,9 @@ def _rate(settings: Settings, result: Result) -> list[str]:
             "rate", f"{reached:.1f} requests/s reached of {asked:.1f} asked for, {settings.curve.peak:g} at the highest"
         ),
     ]
-    if share < REACHED and result.given_up:
+    if share < REACHED:
         rows += _wrapped(
-            f"NOT REACHED: {result.given_up:,} requests were not sent, since all users were waiting for an answer: "
+            f"NOT REACHED: {result.asked - result.sent:,} requests were not sent, since all users were waiting for an answer: "
             "the stack is at its limit, or it needs more USERS"
         )
     return rows
