@@ -17,7 +17,6 @@ from tests.load.thresholds import Limits
 
 MIN_SECONDS = 5.0
 MAX_SECONDS = 86_400.0
-_PREFIX = "CAROUSEL_LOAD_"
 _TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -60,23 +59,23 @@ class Settings:
             SettingError: a value is not of its form, or the gateway is not on this machine.
         """
         read = _Reader(environ)
-        shape = read.choice("SHAPE", "steady", tuple(SHAPES))
-        rate = read.number("RATE", 20.0, 0.001, 5_000)
+        shape = read.choice("CAROUSEL_LOAD_SHAPE", "steady", tuple(SHAPES))
+        rate = read.number("CAROUSEL_LOAD_RATE", 20.0, 0.001, 5_000)
         run_dir = Path(environ.get("CAROUSEL_RUN_DIR") or ".run").absolute()
         offset = int(environ.get("CAROUSEL_PORT_OFFSET") or "0")
         gateways = environ.get("CAROUSEL_GATEWAY_URL") or f"http://127.0.0.1:{port('gateway', offset)}"
         return cls(
             shape=shape,
             rate=rate,
-            users=read.whole("USERS", max(10, math.ceil(rate / 2)), 1, 2_000),
+            users=read.whole("CAROUSEL_LOAD_USERS", max(10, math.ceil(rate / 2)), 1, 2_000),
             seconds=_seconds(read, shape),
-            seed=read.whole("SEED", random.SystemRandom().randrange(1_000_000), 0, 2**63),
-            sample=read.whole("SAMPLE", 20, 0, 1_000_000),
+            seed=read.whole("CAROUSEL_LOAD_SEED", random.SystemRandom().randrange(1_000_000), 0, 2**63),
+            sample=read.whole("CAROUSEL_LOAD_SAMPLE", 20, 0, 1_000_000),
             limits=Limits(
-                fail_ratio=read.number("FAIL_RATIO", 0.0, 0, 1),
-                p95_ms=read.optional("P95_MS", 0.001, 600_000),
-                min_rate=read.number("MIN_RATE", 0.0, 0, 1),
-                holes=read.whole("HOLES", 0, 0, 1_000_000),
+                fail_ratio=read.number("CAROUSEL_LOAD_FAIL_RATIO", 0.0, 0, 1),
+                p95_ms=read.optional("CAROUSEL_LOAD_P95_MS", 0.001, 600_000),
+                min_rate=read.number("CAROUSEL_LOAD_MIN_RATE", 0.0, 0, 1),
+                holes=read.whole("CAROUSEL_LOAD_HOLES", 0, 0, 1_000_000),
             ),
             report=_report(read),
             entities=tuple((environ.get("CAROUSEL_ENTITIES") or "orders,payments,deliveries").split(",")),
@@ -94,10 +93,11 @@ class _Reader:
         self._environ = environ
 
     def text(self, name: str) -> str:
-        return (self._environ.get(_PREFIX + name) or "").strip()
+        return (self._environ.get(name) or "").strip()
 
     def error(self, name: str, expected: str) -> SettingError:
-        return SettingError(f"{name}={self.text(name)[:80]!r}: expected {expected} ({_PREFIX}{name})")
+        typed = name.removeprefix("CAROUSEL_LOAD_")
+        return SettingError(f"{typed}={self.text(name)[:80]!r}: expected {expected} ({name})")
 
     def choice(self, name: str, default: str, known: tuple[str, ...]) -> str:
         value = self.text(name) or default
@@ -131,27 +131,27 @@ class _Reader:
 
 
 def _seconds(read: _Reader, shape: str) -> float:
-    text = read.text("TIME") or "60s"
+    text = read.text("CAROUSEL_LOAD_TIME") or "60s"
     found = _TIME.fullmatch(text)
     if not found or not any(found.groups()):
-        raise read.error("TIME", "a time as 90s, 5m or 1h30m")
+        raise read.error("CAROUSEL_LOAD_TIME", "a time as 90s, 5m or 1h30m")
     hours, minutes, rest = (float(part or 0) for part in found.groups())
     seconds = hours * 3600 + minutes * 60 + rest
     if seconds == ENDLESS and shape in MAY_BE_ENDLESS:
         return ENDLESS
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         endless = "; only steady may go on for ever, with 0" if seconds == ENDLESS else ""
-        raise read.error("TIME", f"{MIN_SECONDS:g}s to 24h for {shape}{endless}")
+        raise read.error("CAROUSEL_LOAD_TIME", f"{MIN_SECONDS:g}s to 24h for {shape}{endless}")
     return seconds
 
 
 def _report(read: _Reader) -> Path | None:
-    text = read.text("REPORT")
+    text = read.text("CAROUSEL_LOAD_REPORT")
     if not text:
         return None
     path = Path(text).absolute()
     if path.is_dir() or not path.parent.is_dir():
-        raise read.error("REPORT", "a file in a folder that is there")
+        raise read.error("CAROUSEL_LOAD_REPORT", "a file in a folder that is there")
     return path
 
 

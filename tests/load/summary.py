@@ -69,8 +69,8 @@ def _rate(settings: Settings, result: Result) -> list[str]:
     ]
     if share < REACHED:
         rows += _wrapped(
-            f"NOT REACHED: {result.asked - result.sent:,} requests were not sent, since all users were waiting for an answer: "
-            "the stack is at its limit, or it needs more USERS"
+            f"NOT REACHED: {result.asked - result.sent:,} requests were not sent, since all users were waiting for an "
+            "answer: the stack is at its limit, or it needs more USERS"
         )
     return rows
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.native.tools import ROOT
 from tests.load.pacer import NEVER_S, Pacer
 from tests.load.shapes import LEVELS, MAY_BE_ENDLESS, SHAPES, picture
 
@@ -69,6 +70,14 @@ def test_a_picture_is_one_line_of_blocks(shape):
     assert len(drawn) == 40
     assert set(drawn) <= set(LEVELS)
     assert LEVELS[-1] in drawn
+
+
+def test_the_page_about_load_shows_each_shape():
+    """As the code draws it."""
+    page = (ROOT / "docs" / "load.md").read_text(encoding="utf-8")
+
+    for name, shape in SHAPES.items():
+        assert f"{name:<8}{picture(shape(20.0, 60.0), 40)}" in page
 
 
 class Clock:
