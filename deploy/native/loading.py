@@ -87,10 +87,12 @@ def watched(words: Sequence[str], environ: Mapping[str, str]) -> int:
             code = process.wait(None if give_up_at is None else max(give_up_at - time.monotonic(), 0.0))
             return code if give_up_at is None else INTERRUPTED
         except KeyboardInterrupt:
-            if give_up_at is None:
-                print("ending: what was changed is put back, a moment", file=sys.stderr, flush=True)
-                give_up_at = time.monotonic() + ENDS_WITHIN_S
-                process.send_signal(signal.SIGTERM)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                # Asked again, nothing more happens; unlike SIG_IGN this is not inherited.
+                signal.signal(number, lambda *_: None)
+            print("ending: what was changed is put back, a moment", file=sys.stderr, flush=True)
+            give_up_at = time.monotonic() + ENDS_WITHIN_S
+            process.send_signal(signal.SIGTERM)
         except subprocess.TimeoutExpired:
             print(f"the load did not end within {ENDS_WITHIN_S:g} s and was killed", file=sys.stderr)
             process.kill()
