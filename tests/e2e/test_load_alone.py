@@ -1,14 +1,17 @@
 """Runs of locust itself, as a child process, against a stand-in for the stack: exit codes, words, signals."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 from deploy.native.programs import locust
 from deploy.native.tools import ROOT
@@ -19,8 +22,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @contextmanager
-def child(fake, folder, **typed):
-    """Run locust as `make load` does, headless; it is surely gone afterwards."""
+def child(fake, folder, port=None, **typed):
+    """Run locust as `make load` does, headless or with its page on *port*; it is surely gone afterwards."""
     secrets = folder / "secrets"
     secrets.mkdir(exist_ok=True)
     (secrets / "admin").write_text(TOKEN)
@@ -35,7 +38,8 @@ def child(fake, folder, **typed):
         "CAROUSEL_STORAGE_API_URL": fake.url,
         "CAROUSEL_LOAD_REPORT": str(folder / "report.json"),
     }
-    words = [*locust(fake.url, sys.executable), "--headless", "--stop-timeout", "7"]
+    page = ["--web-host", "127.0.0.1", "--web-port", str(port), "--autostart"] if port else ["--headless"]
+    words = [*locust(fake.url, sys.executable), *page, "--stop-timeout", "7"]
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
     try:
@@ -152,3 +156,29 @@ def test_an_endless_load_survives_a_gateway_that_goes_and_comes(tmp_path):
         code, out, err = ended(process)
         assert (code, err) == (1, "")
         assert "no answer: " in out
+
+
+def free_port():
+    """Return a port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_the_page_can_start_a_second_run_and_sigterm_ends_both(tmp_path):
+    """Each run has its own summary."""
+    port = free_port()
+    with running() as fake, child(fake, tmp_path, port, SAMPLE="0") as process:
+
+        def is_second_begun():
+            with contextlib.suppress(requests.ConnectionError):
+                form = {"user_count": "10", "spawn_rate": "10", "host": fake.url}
+                # While the first run goes on the page refuses another.
+                requests.post(f"http://127.0.0.1:{port}/swarm", data=form, timeout=5)
+            return len(fake.headers) > 105
+
+        until(is_second_begun, 60)
+        process.terminate()
+        code, out, err = ended(process)
+        assert (code, err) == (0, ""), out
+        assert out.count("thresholds  ok ") == 2
+        assert out.count("(ended early)") == 1

@@ -15,6 +15,7 @@ from itertools import cycle
 from typing import Any
 
 import gevent
+from gevent.lock import RLock
 from locust import FastHttpUser, LoadTestShape, events, task
 
 from tests.load.checks import Answer
@@ -45,6 +46,7 @@ class Conductor:
         self.run: Run | None = None
         self.is_ending = False
         self._environment: Any = None
+        self._stopping = RLock()
 
     def attach(self, environment: Any) -> None:
         """Listen to the signals; locust itself hears none of them before its run is over."""
@@ -79,6 +81,12 @@ class Conductor:
             # Locust goes on after an exception in a listener; nothing was sent yet.
             os._exit(BAD_SETTINGS)
         self.run = run
+
+    def stop(self) -> None:
+        """Stop the users and finish; after SIGTERM two greenlets of locust come here, and one waits for the other."""
+        with self._stopping:
+            self._environment.runner.stop()
+            self.finish()
 
     def finish(self) -> None:
         """Finish the run that is going on, if one is."""
@@ -152,7 +160,9 @@ class Shape(LoadTestShape):
     def tick(self) -> tuple[int, float] | None:
         """Return how many clients there are, None when the run is over."""
         run = conductor.run
-        if conductor.is_ending or (run is not None and run.pacer.elapsed >= SETTINGS.curve.seconds):
+        # A run that is finished is the one before this: locust's page can start another.
+        is_over = run is not None and not run.is_finishing and run.pacer.elapsed >= SETTINGS.curve.seconds
+        if conductor.is_ending or is_over:
             return None
         return SETTINGS.users, min(SETTINGS.users, SPAWNED_PER_S)
 
@@ -180,6 +190,5 @@ def _on_stop(**_: Any) -> None:
 
 
 @events.quitting.add_listener
-def _on_quitting(environment: Any, **_: Any) -> None:
-    environment.runner.stop()
-    conductor.finish()
+def _on_quitting(**_: Any) -> None:
+    conductor.stop()
