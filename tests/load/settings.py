@@ -67,7 +67,7 @@ class Settings:
         return cls(
             shape=shape,
             rate=rate,
-            users=read.whole("CAROUSEL_LOAD_USERS", max(10, math.ceil(rate / 2)), 1, 2_000),
+            users=read.whole("CAROUSEL_LOAD_USERS", max(20, math.ceil(rate)), 1, 2_000),
             seconds=_seconds(read, shape),
             seed=read.whole("CAROUSEL_LOAD_SEED", random.SystemRandom().randrange(1_000_000), 0, 2**63),
             sample=read.whole("CAROUSEL_LOAD_SAMPLE", 20, 0, 1_000_000),

@@ -19,7 +19,7 @@ def test_without_a_word_it_is_steady():
     """20 requests/s for a minute, one journey in twenty looked at, nothing unexpected and no hole allowed."""
     run = settings()
 
-    assert (run.shape, run.rate, run.users, run.seconds, run.sample) == ("steady", 20.0, 10, 60.0, 20)
+    assert (run.shape, run.rate, run.users, run.seconds, run.sample) == ("steady", 20.0, 20, 60.0, 20)
     assert (run.limits.fail_ratio, run.limits.p95_ms, run.limits.min_rate, run.limits.holes) == (0, None, 0, 0)
     assert (run.gateways, run.storage) == (("http://127.0.0.1:8080",), "http://127.0.0.1:8300")
 
@@ -39,7 +39,7 @@ def test_a_time_is_written_as_people_do(text, seconds):
 
 def test_a_high_rate_gets_users_enough():
     """Else the rate could not be reached."""
-    assert settings(RATE="100").users == 50
+    assert settings(RATE="100").users == 100
     assert settings(RATE="100", USERS="3").users == 3
 
 

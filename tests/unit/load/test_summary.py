@@ -127,7 +127,7 @@ def test_the_summary_of_a_good_run(result):
 
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in text
-    assert "load        spike, 10.0 s (ended early), 10 users" in text
+    assert "load        spike, 10.0 s (ended early), 20 users" in text
     assert "to          http://127.0.0.1:8080" in text
     assert "requests    100 sent of 100 asked for, 100.0%" in text
     assert "answers     200          99   99.0%" in text
