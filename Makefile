@@ -32,8 +32,9 @@ doctor: ## what was found, what fits, what is missing and the line that gets it
 engines: ## get every engine that can be had natively into .tools/
 	@$(NATIVE) engines
 
-load: ## locust against the running stack; USERS=10 RATE=20 TIME=60s, WEB=1 for its page
-	@USERS=$(USERS) RATE=$(RATE) TIME=$(TIME) WEB=$(WEB) $(NATIVE) load
+load: ## locust against the running stack; SHAPE=steady|ramp|spike|chaos RATE=20 TIME=60s, WEB=1 for its page
+	@SHAPE="$(SHAPE)" USERS="$(USERS)" RATE="$(RATE)" TIME="$(TIME)" SEED="$(SEED)" SAMPLE="$(SAMPLE)" WEB="$(WEB)" \
+	P95_MS="$(P95_MS)" FAIL_RATIO="$(FAIL_RATIO)" MIN_RATE="$(MIN_RATE)" HOLES="$(HOLES)" REPORT="$(REPORT)" $(NATIVE) load
 
 setup: ## make .venv with everything for development
 	@$(NATIVE) setup

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from deploy.native import logs, restarting, scaling, state, status
+from deploy.native import loading, logs, restarting, scaling, status
 from deploy.native.begin import HANDED_OVER
-from deploy.native.config import ConfigError, StackConfig
+from deploy.native.config import ConfigError
 from deploy.native.programs import LOAD
 from deploy.native.progress import Progress, paint, seconds
 from deploy.native.stack import Report, Stack, StackError
@@ -169,23 +169,6 @@ def stop(_: Sequence[str], __: Began) -> int:
     return 0
 
 
-def load(_: Sequence[str], __: Began) -> int:
-    """Run locust against the running stack: USERS, RATE (requests/s in all), TIME, WEB=1 for its page."""
-    config = StackConfig.from_env(os.environ)
-    address = state.read_note(config).get("gateway") or config.url("gateway")
-    users, rate = os.environ.get("USERS") or "10", os.environ.get("RATE") or "20"
-    command = [sys.executable, "-m", "locust", "--locustfile", str(ROOT / "tests" / "load" / "locustfile.py")]
-    command += ["--host", str(address), "--users", users, "--spawn-rate", users]
-    if os.environ.get("WEB"):
-        port = 8089 + config.offset
-        print(f"locust's page: http://127.0.0.1:{port}")
-        command += ["--web-host", "127.0.0.1", "--web-port", str(port), "--autostart"]
-    else:
-        command += ["--headless", "--run-time", os.environ.get("TIME") or "60s"]
-    environ = {**os.environ, "CAROUSEL_LOAD_RATE": rate, "CAROUSEL_LOAD_USERS": users}
-    return subprocess.run(command, env=environ, cwd=ROOT, check=False).returncode
-
-
 def setup(_: Sequence[str], __: Began) -> int:
     """Say that the environment for development is there; the bootstrap made it."""
     print(f"ready: {Path(sys.executable).parent}")
@@ -244,9 +227,9 @@ COMMANDS: Mapping[str, Callable[[Sequence[str], Began], int]] = {
     "stop": stop,
     "status": lambda rest, _: status.main(rest),
     "logs": lambda rest, _: logs.main(rest),
-    "load": load,
     "scale": lambda rest, _: scaling.main(rest),
     "restart": lambda rest, _: restarting.main(rest),
+    "load": lambda rest, _: loading.main(rest),
     "setup": setup,
     "test": test,
     "check": check,

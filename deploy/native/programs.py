@@ -5,6 +5,7 @@ Pure: decides and touches nothing. `render` writes it down for supervisor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,10 @@ from deploy.native.venv import PYTHON
 KEPT_BY = "CAROUSEL_KEPT_BY"
 """Marks every process of a stack with its run directory: whose a process is can be read off the process."""
 LOAD = "load"
-LOAD_USERS = 2
 IN_RINGS = ("service1", "service2")
 """The services whose nodes the gateways keep in rings."""
+LOAD_USERS = 4
+"""Of a light load; each waits for its answer up to the gateway's deadline."""
 
 
 @dataclass(frozen=True)
@@ -200,17 +202,35 @@ def _prometheus(config: StackConfig, binary: Path) -> Program:
 
 
 def _load(config: StackConfig) -> Program:
-    locustfile = str(ROOT / "tests" / "load" / "locustfile.py")
+    env = {
+        "CAROUSEL_LOAD_SHAPE": "steady",
+        "CAROUSEL_LOAD_TIME": "0",
+        "CAROUSEL_LOAD_RATE": f"{config.load_rate:g}",
+        "CAROUSEL_LOAD_USERS": str(load_users(config.load_rate)),
+        # Its journeys are looked at by whoever wants to; searching storage all the time would be a load of its own.
+        "CAROUSEL_LOAD_SAMPLE": "0",
+        "CAROUSEL_GATEWAY_URL": gateway_urls(_members(config, "gateway").split(","), 1),
+        "CAROUSEL_GATEWAY_HOST": config.host("gateway"),
+        "CAROUSEL_ENTITIES": config.values.get("CAROUSEL_ENTITIES", ""),
+    }
     return Program(
         name=LOAD,
         service=LOAD,
-        command=(
-            *(str(PYTHON), "-m", "locust", "--headless", "--only-summary", "--skip-log-setup"),
-            *("--locustfile", locustfile, "--host", config.url("gateway")),
-            *("--users", str(LOAD_USERS), "--spawn-rate", str(LOAD_USERS)),
-        ),
-        env={"CAROUSEL_LOAD_RATE": f"{config.load_rate:g}", "CAROUSEL_LOAD_USERS": str(LOAD_USERS)},
+        command=(*locust(config.url("gateway"), PYTHON), "--headless", "--stop-timeout", "1"),
+        env=env,
         stop_wave=0,
         starts_by_itself=False,
         stop_seconds=3,
     )
+
+
+def load_users(rate: float) -> int:
+    """Return how many clients share the steady load of *rate* requests/s: a slow answer must not hold the others up."""
+    return max(LOAD_USERS, math.ceil(rate / 2))
+
+
+def locust(gateway: str, python: str | Path) -> list[str]:
+    """Return the words that begin every command of the load: *python* runs locust against *gateway*."""
+    file = ROOT / "tests" / "load" / "locustfile.py"
+    words = [str(python), "-m", "locust", "--locustfile", str(file), "--host", gateway]
+    return [*words, "--only-summary", "--skip-log-setup"]
