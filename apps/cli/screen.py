@@ -62,6 +62,25 @@ class Screen:
             _environ={},
         )
 
+    def size(self) -> tuple[int, int]:
+        """Return columns and lines of the terminal as they are now; 80 by 24 where it does not tell."""
+        try:
+            size = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):
+            return PIPE_WIDTH, 24
+        return size.columns or PIPE_WIDTH, size.lines or 24
+
+    def rendered(self, line: Text) -> str:
+        """Return *line* with its colours, as this screen would write it, without a line end."""
+        with self._console.capture() as capture:
+            self._console.print(line, end="", soft_wrap=True)
+        return capture.get()
+
+    def write(self, text: str) -> None:
+        """Write *text* as it is."""
+        self._stream.write(text)
+        self._stream.flush()
+
     def show(self, lines: Iterable[Text | str]) -> None:
         """Write *lines*, one each."""
         for one in lines:

@@ -1,0 +1,21 @@
+"""The kinds of bugs there are, in words, with their parameters and limits: `apps.web.kinds` as the admin API shows it."""
+
+from importlib import import_module
+from typing import Any
+
+
+def kinds() -> list[dict[str, Any]]:
+    """Return a row a kind: ``kind``, ``parameters`` (name to default), ``limits`` (name to the most), ``words``."""
+    try:
+        table = import_module("apps.web.kinds").KINDS
+    except ModuleNotFoundError:
+        return _of_grammar()
+    return [kind.shape() for kind in table]
+
+
+def _of_grammar() -> list[dict[str, Any]]:
+    """Return what the grammar of orders alone knows: names and parameters."""
+    parameters = import_module("apps.web.faults").PARAMETERS
+    return [
+        {"kind": kind, "parameters": dict(known), "limits": {}, "words": ""} for kind, known in parameters.items()
+    ]
