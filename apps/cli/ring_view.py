@@ -38,7 +38,9 @@ _PIVOT: Final = _CIRCLE // 2
 _MOST_LABEL: Final = 30
 
 
-def draw(rings: Rings, width: int, *, recent: Collection[str] = (), note: str = "") -> list[Text]:
+def draw(
+    rings: Rings, width: int, *, recent: Collection[str] = (), note: str = "", is_compact: bool = False
+) -> list[Text]:
     """Return the rings of a gateway in *width* columns.
 
     Args:
@@ -46,6 +48,7 @@ def draw(rings: Rings, width: int, *, recent: Collection[str] = (), note: str = 
         width: columns.
         recent: names of nodes that were picked just now.
         note: stands behind the gateway's name, as what is wrong with it.
+        is_compact: lists in place of circles.
     """
     head = theme.line((rings.gateway or "gateway", theme.app_style("gateway")))
     if note:
@@ -53,11 +56,12 @@ def draw(rings: Rings, width: int, *, recent: Collection[str] = (), note: str = 
     lines = [head, Text("")]
     if width < SIDE_BY_SIDE:
         for n, ring in enumerate(rings.rings):
-            lines += [Text("")] * (n > 0) + picture(ring, width, recent)
+            lines += [Text("")] * (n > 0) + picture(ring, width, recent, is_compact)
     else:
         half = (width - _GAP) // 2
         for n in range(0, len(rings.rings), 2):
-            lines += [Text("")] * (n > 0) + _beside([picture(ring, half, recent) for ring in rings.rings[n : n + 2]], half)
+            pair = [picture(ring, half, recent, is_compact) for ring in rings.rings[n : n + 2]]
+            lines += [Text("")] * (n > 0) + _beside(pair, half)
     if not rings.rings:
         lines.append(theme.line(("It has no rings.", theme.DIM)))
     return [theme.cut(line, width) for line in lines]
@@ -74,10 +78,10 @@ def _beside(pictures: Sequence[list[Text]], width: int) -> list[Text]:
     return lines
 
 
-def picture(ring: Ring, width: int, recent: Collection[str] = ()) -> list[Text]:
+def picture(ring: Ring, width: int, recent: Collection[str] = (), is_compact: bool = False) -> list[Text]:
     """Return one ring in *width* columns."""
     lines = list(_head(ring))
-    if len(ring.turning) > MOST_ON_CIRCLE:
+    if len(ring.turning) > MOST_ON_CIRCLE or is_compact:
         lines += _list(ring, recent)
         stem = 0
     else:
@@ -195,7 +199,7 @@ def _numbers(member: Member, picks: int, width: int) -> Text:
 def _list(ring: Ring, recent: Collection[str]) -> Iterator[Text]:
     """Yield a ring that is too large for a circle, one line a node."""
     placed, picks = ring.placed(), _picks(ring)
-    width = max(cell_len(member.name) for member in placed)
+    width = max((cell_len(member.name) for member in placed), default=0)
     for member in placed:
         mark, style = theme.member_mark(member.state)
         share = f"{100 * member.picks / picks:.0f}" if picks else "-"

@@ -66,18 +66,24 @@ class Turning:
         self._lit[told.address, node] = told.at
         self._picks.append(told.at)
 
-    def frame(self, width: int, now: float) -> list[Text]:
-        """Return the picture at *now* (monotonic seconds) in *width* columns."""
+    def frame(self, width: int, height: int, now: float) -> list[Text]:
+        """Return the picture at *now* (monotonic seconds) in *width* columns; lists where *height* is too little."""
         self._lit = {key: at for key, at in self._lit.items() if now - at < LIT_S}
+        lines = [self._status(now), Text("")]
+        rings_lines = self._drawn(width, is_compact=False)
+        if len(lines) + len(rings_lines) + len(self.changes) > height:
+            rings_lines = self._drawn(width, is_compact=True)
+        return [theme.cut(line, width) for line in (*lines, *rings_lines, *self.changes)]
+
+    def _drawn(self, width: int, *, is_compact: bool) -> list[Text]:
         lines: list[Text] = []
         for address, known in sorted(self._rings.items(), key=lambda one: one[1].gateway):
             lit = {node for where, node in self._lit if where == address}
             note = self._notes.get(address, "")
-            lines += ring_view.draw(self._since(address, known), width, recent=lit, note=note)
+            since = self._since(address, known)
+            lines += ring_view.draw(since, width, recent=lit, note=note, is_compact=is_compact)
             lines.append(Text(""))
-        lines.append(self._foot(now))
-        lines += self.changes
-        return [theme.cut(line, width) for line in lines]
+        return lines
 
     def _since(self, address: str, known: Rings) -> Rings:
         """Return *known* with the picks since the first look alone; all of them while there were none."""
@@ -94,7 +100,7 @@ class Turning:
         since = replace(ring, turning=counted(ring.turning), others=counted(ring.others))
         return since if any(one.picks for one in since.members) else ring
 
-    def _foot(self, now: float) -> Text:
+    def _status(self, now: float) -> Text:
         while self._picks and now - self._picks[0] > RATE_S:
             self._picks.popleft()
         rate = len(self._picks) / RATE_S

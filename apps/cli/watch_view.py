@@ -33,7 +33,7 @@ def head(width: int | None) -> Text:
 def row(ended: Ended, width: int | None) -> Text:
     """Return the line of *ended* in *width* columns; None leaves ids and ways whole.
 
-    Where it does not fit, the trace id is shortened in its middle, then the way is cut.
+    Where it does not fit, the trace id is shortened in its middle; then the gateway's name gives way, then the id.
     """
     status = str(ended.status) if ended.status else "none"
     tone = "" if ended.is_good else theme.ERROR
@@ -45,23 +45,24 @@ def row(ended: Ended, width: int | None) -> Text:
         theme.fit(ended.entity or "-", _ENTITY) if width is not None else theme.padded(ended.entity or "-", _ENTITY),
         " ",
     )
-    way = way_text(ended)
     room = None if width is None else width - line.cell_len
+    way = way_text(ended)
     if room is not None and way.cell_len + 1 + _LEAST_ID > room:
-        way = theme.cut(way, max(room - 1 - _LEAST_ID, 10))
+        way = way_text(ended, with_gateway=False)
     line.append_text(way)
-    line.append(" " * max(_WAY - way.cell_len, 0) if room is None or _WAY + 1 + _LEAST_ID <= room else "")
+    line.append(" " * max(min(_WAY, (room or _WAY) - 1 - _LEAST_ID) - way.cell_len, 0))
     left = len(ended.trace_id) if width is None else width - line.cell_len - 1
-    line.append(" " + theme.shortened(ended.trace_id, left) if left >= _LEAST_ID - 1 else "", theme.DIM if ended.is_good else None)
+    if left >= _LEAST_ID:
+        line.append(" " + theme.shortened(ended.trace_id, left), theme.DIM if ended.is_good else None)
     return theme.cut(line, width)
 
 
-def way_text(ended: Ended) -> Text:
-    """Return the way of *ended*: gateway ▸ service1-2 ▸ service2-1✗ ▸ service2-2."""
-    shown = theme.line((ended.gateway or "gateway", theme.app_style("gateway")))
+def way_text(ended: Ended, *, with_gateway: bool = True) -> Text:
+    """Return the way of *ended*: gateway-1 ▸ service1-2 ▸ service2-1✗ ▸ service2-2."""
+    shown = theme.line((ended.gateway or "gateway", theme.app_style("gateway")) if with_gateway else "")
     nodes = ended.way()
     for node, was_in_vain in nodes:
-        shown.append(" ▸ ", theme.DIM)
+        shown.append(" ▸ " if shown.plain else "▸ ", theme.DIM)
         shown.append(node, theme.app_style(theme.app_of(node)) or None)
         shown.append(theme.TRIED_MARK if was_in_vain else "", theme.ERROR)
     if ended.error_type and not any(was_in_vain for _, was_in_vain in nodes):

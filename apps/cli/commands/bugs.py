@@ -37,6 +37,8 @@ def command(ctx: click.Context, as_json: bool, gateway: str | None) -> int | Non
     Exit codes: 0 all went well; 1 a gateway refused, or a node could not be told; 2 the
     rates cannot be understood; 3 no gateway can be reached.
     """
+    # Options before a subcommand hold for it too.
+    ctx.default_map = {name: {"as_json": as_json, "gateway": gateway} for name in ("list", "set", "clear", "kinds")}
     return None if ctx.invoked_subcommand else _list(as_json, gateway)
 
 

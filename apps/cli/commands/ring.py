@@ -95,7 +95,7 @@ def _as_picture(following: "Following", screen: "Screen") -> None:
             now, size = time.monotonic(), live.size()
             due_s = 1 / FRAMES_A_SECOND if is_stale or size != drawn_size else POLL_S
             if now - drawn_at >= due_s:
-                live.show(turning.frame(size[0], now))
+                live.show(turning.frame(*size, now))
                 drawn_at, drawn_size, is_stale = now, size, False
 
 
