@@ -142,7 +142,8 @@ def _show(screen: "Screen", trace_id: str, found: Found) -> None:
     if known:
         title.append(f"  {day_and_clock(from_nanoseconds(known[0].start))}", theme.DIM)
     screen.show([theme.cut(title, screen.limit), ""])
-    screen.show(waterfall.draw([*known, *begun], screen.width))
+    ticks, absent = spans.ticks(ways), spans.absent(ways, known)
+    screen.show(waterfall.draw([*known, *begun], screen.width, ticks=ticks, absent=absent))
     for journey in ways:
         screen.show(["", *journey_view.draw(journey, screen.limit)])
     if not ways:
