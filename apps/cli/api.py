@@ -108,14 +108,16 @@ class Api:
         """
         try:
             answer = self._request("GET", path, headers={"Accept": "text/event-stream"}, is_stream=True)
-            if answer.status_code != 200:
-                with answer:
-                    self._refuse(Reply(answer.status_code, answer.headers, answer.content))
+            if answer.status_code == 200:
+                return answer
+            reply = Reply(answer.status_code, answer.headers, answer.content)
         except NoReply as error:
             raise unreachable(self.address, str(error)) from error
         except requests.RequestException as error:
             raise unreachable(self.address, "the connection broke before the answer was whole") from error
-        return answer
+        # An error that is kept keeps this frame, which would keep the connection.
+        del answer
+        self._refuse(reply)
 
     def _request(
         self,
@@ -164,9 +166,7 @@ class Api:
         """
         if shape is None:
             return self._ask(method, path)
-        return self._ask(
-            method, path, headers={"Content-Type": "application/json"}, body=json.dumps(shape).encode()
-        )
+        return self._ask(method, path, headers={"Content-Type": "application/json"}, body=json.dumps(shape).encode())
 
     def _ask(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None

@@ -1,4 +1,4 @@
-"""The kinds of bugs there are, in words, with their parameters and limits: `apps.web.kinds` as the admin API shows it."""
+"""The kinds of bugs there are, with words, parameters and limits, as the admin API of a replica shows them."""
 
 from importlib import import_module
 from typing import Any
@@ -16,6 +16,4 @@ def kinds() -> list[dict[str, Any]]:
 def _of_grammar() -> list[dict[str, Any]]:
     """Return what the grammar of orders alone knows: names and parameters."""
     parameters = import_module("apps.web.faults").PARAMETERS
-    return [
-        {"kind": kind, "parameters": dict(known), "limits": {}, "words": ""} for kind, known in parameters.items()
-    ]
+    return [{"kind": kind, "parameters": dict(known), "limits": {}, "words": ""} for kind, known in parameters.items()]

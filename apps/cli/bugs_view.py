@@ -100,4 +100,9 @@ def kinds_table(kinds: Sequence[dict[str, Any]], width: int) -> Iterator[Text]:
             limit = f", at most {most:g}" if isinstance(most, int | float) else ""
             yield theme.line(" " * (name_width + 2), (f"{name}={default:g}", ""), (f"  the default{limit}", theme.DIM))
     yield Text("")
-    yield theme.line(("as a rate: ", theme.DIM), "slow=0.1;ms=400", ("   for one request: ", theme.DIM), "--fault 'service2:slow;ms=400'")
+    yield theme.line(
+        ("as a rate: ", theme.DIM),
+        "slow=0.1;ms=400",
+        ("   for one request: ", theme.DIM),
+        "--fault 'service2:slow;ms=400'",
+    )

@@ -36,9 +36,7 @@ class Node:
     vitals: Vitals = vitals.NOTHING
 
 
-def join(
-    answers: Sequence[Object], stored: Object | None, known: Mapping[str, Vitals] | None = None
-) -> list[Node]:
+def join(answers: Sequence[Object], stored: Object | None, known: Mapping[str, Vitals] | None = None) -> list[Node]:
     """Return the nodes in the order of a request's way.
 
     Args:

@@ -1,4 +1,4 @@
-"""Runs the commands of the checkout that this program belongs to, as a child: what starts and ends programs is not here."""
+"""Runs commands of the checkout as a child: what starts and ends programs is not here."""
 
 import os
 import signal

@@ -1,7 +1,7 @@
 """The critical path of a trace: the chain of spans that made it take as long as it did. Pure.
 
-Walked backwards from a root's end: whatever ended last was waited for, and before it began, what ended last before that.
-A child counts within its parent's time only, whatever its clock says or however long it went on.
+Walked backwards from a root's end: whatever ended last was waited for, and before it began, what ended last before
+that. A child counts within its parent's time only, whatever its clock says or however long it went on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from apps.cli.spans import Branch, Span
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A span on the path: it is on it until *until* (unix nanoseconds), and *own_ns* of that nobody below was waited for."""
+    """A span on the path: until *until* (unix nanoseconds), for *own_ns* of which it waited for no span below."""
 
     span: Span
     until: int

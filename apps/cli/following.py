@@ -41,8 +41,9 @@ SNAPSHOT: Final = "rings"
 class Told:
     """What a gateway told, or what happened to the connection to it.
 
-    *gateway* is its name, or its address before it was ever heard; *address* tells gateways apart. *name* is the event's, or ``rings`` (a whole answer), ``lost`` (with ``reason``), ``back`` (with ``seconds``),
-    ``dropped`` (with ``count``). *at* is when it came, in monotonic seconds.
+    *gateway* is its name, or its address before it was ever heard; *address* tells gateways apart. *name* is the event's,
+    or ``rings`` (a whole answer), ``lost`` (with ``reason``), ``back`` (with ``seconds``), ``dropped`` (with ``count``).
+    *at* is when it came, in monotonic seconds.
     """
 
     address: str
@@ -122,8 +123,8 @@ class Following:
                 self.unavailable.append((one.address, error))
         if len(self.unavailable) == len(self._gateways):
             raise self.unavailable[0][1]
-        for address, error in self.unavailable:
-            self._put(address.url, address.url, LOST, {"reason": str(error)})
+        for address, reason in self.unavailable:
+            self._put(address.url, address.url, LOST, {"reason": str(reason)})
         runs: list[Callable[[_Gateway], None]] = [self._follow, *([self._poll] if self._asks_rings else [])]
         for one in self._gateways:
             for run in runs:

@@ -1,6 +1,6 @@
 """A picture that is drawn over and over on a terminal, and a terminal that is afterwards as it was before.
 
-The alternate screen keeps what was above; each line is written over and cleared to its end, inside a synchronized update
+The alternate screen keeps what was above; each line is written over and cleared to its end, in a synchronized update
 (https://gist.github.com/christianparpart/d8a62cc1ab659194337d73e399004036), so nothing flickers.
 """
 

@@ -76,7 +76,9 @@ _VITAL: Final = (
 _WIDE: Final = (
     _Column("picks", 9, lambda node, known: _of_member(node, known, lambda member: member.picks)),
     _Column("logs", 9, lambda node, known: _of_seen(node, known, lambda node: str(node.seen.logs if node.seen else 0))),
-    _Column("spans", 9, lambda node, known: _of_seen(node, known, lambda node: str(node.seen.spans if node.seen else 0))),
+    _Column(
+        "spans", 9, lambda node, known: _of_seen(node, known, lambda node: str(node.seen.spans if node.seen else 0))
+    ),
     _Column("last seen", 11, _last_seen),
 )
 
@@ -115,9 +117,7 @@ def _why(member: Member, now: datetime) -> str:
 
 def _row(node: Node, known: Known, width: int, columns: Sequence[_Column]) -> Text:
     state, alarm = _state(node, known)
-    line = theme.line(
-        (theme.fit(node.name, width), theme.app_style(node.app)), "  ", (theme.fit(state, _STATE), alarm)
-    )
+    line = theme.line((theme.fit(node.name, width), theme.app_style(node.app)), "  ", (theme.fit(state, _STATE), alarm))
     for column in columns:
         line.append(theme.right(column.value(node, known), column.width))
     return line

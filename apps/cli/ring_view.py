@@ -164,9 +164,7 @@ def _point(lines: list[Text], middle: int, target: int, is_left: bool) -> None:
     lines[target] = theme.line((reach, theme.STRONG))
 
 
-def _label(
-    side: dict[int, Member], n: int, picks: int, width: int, recent: Collection[str], *, is_left: bool
-) -> Text:
+def _label(side: dict[int, Member], n: int, picks: int, width: int, recent: Collection[str], *, is_left: bool) -> Text:
     """Return what stands beside line *n* of the circle: a name, or under a name its numbers."""
     if n in side:
         shown = _name(side[n], width - 1, recent)

@@ -121,7 +121,7 @@ class Tick:
 
 
 def ticks(journeys: Iterable[Journey]) -> dict[str, list[Tick]]:
-    """Return the log records of *journeys*' steps, earlier attempts among them, by the span that they were logged in."""
+    """Return the log records of *journeys*' steps, earlier attempts among them, by the span they are in."""
     found: dict[str, list[Tick]] = {}
     for journey in journeys:
         began = parse_time(journey.time)

@@ -1,4 +1,7 @@
-"""Server-sent events out of the bytes of a stream (https://html.spec.whatwg.org/multipage/server-sent-events.html). Pure."""
+"""Server-sent events out of the bytes of a stream. Pure.
+
+The format: https://html.spec.whatwg.org/multipage/server-sent-events.html.
+"""
 
 import json
 from collections.abc import Iterator

@@ -123,7 +123,9 @@ def change_line(told: Told) -> Text | None:
     if told.name == following.BACK:
         return theme.line((f"{told.gateway} is back", theme.STRONG), f" after {shape.text(told.data, 'seconds')} s")
     if told.name == following.DROPPED:
-        return theme.line((f"{shape.whole(told.data, 'count')} events dropped", theme.SLOW), ": this reader was too slow")
+        return theme.line(
+            (f"{shape.whole(told.data, 'count')} events dropped", theme.SLOW), ": this reader was too slow"
+        )
     return None
 
 

@@ -1,7 +1,7 @@
 """How the nodes do: requests a second, errors, p95, processor, memory. Decoding is pure; `ask` asks.
 
-Prometheus knows all of it, over the last minute. Without it, the newest points in storage tell errors and p95 since each
-node's start, and nothing else.
+Prometheus knows all of it, over the last minute. Without it, the newest points in storage tell errors and p95 since
+each node's start, and nothing else.
 """
 
 import math
@@ -137,5 +137,3 @@ def _percentile_ms(points: Iterable[Object], share: float) -> float | None:
 def _numbers(source: Object, key: str) -> list[float]:
     values = source.get(key)
     return [value for value in values if isinstance(value, int | float)] if isinstance(values, list) else []
-
-

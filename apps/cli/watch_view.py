@@ -50,7 +50,8 @@ def row(ended: Ended, width: int | None) -> Text:
     if room is not None and way.cell_len + 1 + _LEAST_ID > room:
         way = way_text(ended, with_gateway=False)
     line.append_text(way)
-    line.append(" " * max(min(_WAY, (room or _WAY) - 1 - _LEAST_ID) - way.cell_len, 0))
+    column = _WAY if room is None else min(_WAY, room - 1 - _LEAST_ID)
+    line.append(" " * max(column - way.cell_len, 0))
     left = len(ended.trace_id) if width is None else width - line.cell_len - 1
     if left >= _LEAST_ID:
         line.append(" " + theme.shortened(ended.trace_id, left), theme.DIM if ended.is_good else None)
@@ -80,7 +81,5 @@ def summary(requests: int, failed: int, slowest: Ended | None, last_failed: Ende
     worst = last_failed or slowest
     if worst is not None and worst.trace_id:
         which = "the last that failed" if last_failed else "the slowest"
-        lines.append(
-            theme.line((f"look at {which}: ", theme.DIM), (f"carousel trace {worst.trace_id}", theme.STRONG))
-        )
+        lines.append(theme.line((f"look at {which}: ", theme.DIM), (f"carousel trace {worst.trace_id}", theme.STRONG)))
     return lines

@@ -1,7 +1,7 @@
 """Requests as they end, each with its way round the ring: picks and ends of several gateways, joined. Pure.
 
-The gateway that a request came in at tells of its end; which nodes it met is told by whichever gateway picked them. What
-belongs together is known by the journey's id.
+The gateway that a request came in at tells of its end; which nodes it met is told by whichever gateway picked them.
+What belongs together is known by the journey's id.
 """
 
 from collections import OrderedDict

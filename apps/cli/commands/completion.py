@@ -30,7 +30,7 @@ def command(ctx: click.Context, shell: str) -> int:
     from click.shell_completion import BashComplete, get_completion_class
 
     # click asks the bash on the PATH for its version, which tells nothing of the shell that will read the script.
-    BashComplete._check_version = staticmethod(lambda: None)  # type: ignore[method-assign,assignment]
+    BashComplete._check_version = staticmethod(lambda: None)  # type: ignore[method-assign]
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(ctx.find_root().command, {}, "carousel", VARIABLE).source())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apps.cli import errors
+from apps.cli import completing, errors
 from apps.cli.commands.options import addresses, json_option, storage_option
 
 if TYPE_CHECKING:
@@ -18,11 +18,16 @@ DEFAULT_LIMIT = 100
 
 @click.command("logs")
 @click.option("--trace", "trace_id", metavar="ID", help="Of this trace (32 hex digits, or a traceparent).")
-@click.option("--app", multiple=True, help="Of this app; may be given several times, as may --node and --step.")
-@click.option("--node", multiple=True, help="Of this node, like service2-1.")
+@click.option(
+    "--app",
+    multiple=True,
+    shell_complete=completing.apps,
+    help="Of this app; may be given several times, as may --node and --step.",
+)
+@click.option("--node", multiple=True, shell_complete=completing.nodes, help="Of this node, like service2-1.")
 @click.option("--severity", metavar="NAME", help="At least this severe: trace, debug, info, warn, error, fatal.")
 @click.option("--state", type=click.Choice(["ok", "error"]), help="Only errors (ERROR and above), or only the others.")
-@click.option("--step", multiple=True, help="Of this step, like service2.work.done.")
+@click.option("--step", multiple=True, shell_complete=completing.steps, help="Of this step, like service2.work.done.")
 @click.option("--since", metavar="TIME", help="From this time on: 5m, 2h, or RFC 3339 like 2026-11-23T11:50:00Z.")
 @click.option("--until", metavar="TIME", help="Before this time.")
 @click.option("--text", "words", multiple=True, metavar="WORDS", help="With all these words, in any field.")
@@ -53,10 +58,18 @@ def command(
 ) -> int:
     """Search the log records.
 
+    One line each: time, first letter of the severity, node, step, message, facts. Options that are given together
+    must all match; of one that is given several times any value does.
+
     \b
-    carousel logs --node service2-1 --since 5m --text timeout
-    carousel logs --state error --since 1h --order asc
-    carousel logs --trace 4bf92f3577b34da6a3ce929d0e0e4736 --json
+    Examples:
+      carousel logs --node service2-1 --since 5m --text timeout
+      carousel logs --state error --since 1h --order asc
+      carousel logs --trace 4bf92f3577b34da6a3ce929d0e0e4736 --json
+
+    \b
+    Exit codes: 0 also when nothing matches; 1 storage refused; 2 the command line is
+    wrong; 3 storage cannot be reached.
     """
     from apps.cli.api import Api
     from apps.cli.trace_id import parse

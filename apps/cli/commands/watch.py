@@ -120,15 +120,14 @@ class _Lines:
         from apps.cli import watch_view
 
         width = self._screen.size()[0] if self._screen.is_terminal else None
-        if self._requests == 0:
-            self._screen.show([watch_view.head(width)])
-        self._screen.show([watch_view.row(ended, width)])
+        heads = [watch_view.head(width)] if self._requests == 0 else []
         self._requests += 1
         if not ended.is_good:
             self._failed += 1
             self._last_failed = ended
         if self._slowest is None or (ended.duration_ms or 0) > (self._slowest.duration_ms or 0):
             self._slowest = ended
+        self._screen.show([*heads, watch_view.row(ended, width)])
 
     def note(self, told: "Told") -> None:
         """Say that a gateway is gone or back, or that lines were dropped."""

@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 from rich.text import Text
 
 from apps.cli.main import main
+from tests.unit.cli import samples
+from tests.unit.cli.fake_gateway import FakeGateway, serving
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -128,6 +130,22 @@ def _note(run_dir: Path, **changes: Any) -> None:
     path = run_dir / "stack.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     path.write_text(json.dumps(known | changes), encoding="utf-8")
+
+
+@pytest.fixture
+def live(carousel: Callable[..., Result], tmp_path: Path) -> Iterator[FakeGateway]:
+    """A gateway that tells what happens, as the only one of the stack."""
+    with serving("gateway-1", samples.RINGS) as fake:
+        _note(tmp_path, gateway=fake.url, gateways=[fake.url])
+        yield fake
+
+
+@pytest.fixture
+def other_live(live: FakeGateway, tmp_path: Path) -> Iterator[FakeGateway]:
+    """A second one beside it."""
+    with serving("gateway-2", samples.RINGS) as fake:
+        _note(tmp_path, gateways=[live.url, fake.url])
+        yield fake
 
 
 @pytest.fixture

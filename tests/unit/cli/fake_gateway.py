@@ -91,7 +91,7 @@ def _handler(fake: FakeGateway) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 self._answer(401, {"title": "Unauthorized", "detail": "A bearer token is needed."})
             elif self.path == "/admin/rings":
-                self._answer(200, {"gateway": fake.name, **fake.rings})
+                self._answer(200, {**fake.rings, "gateway": fake.name})
             elif self.path == "/admin/bugs":
                 self._answer(200, fake.bugs)
             elif self.path == "/admin/stream":
@@ -152,5 +152,3 @@ def serving(name: str, rings: dict[str, Any]) -> Iterator[FakeGateway]:
         httpd.shutdown()
         httpd.server_close()
         thread.join()
-
-

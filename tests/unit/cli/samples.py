@@ -230,15 +230,36 @@ RINGS: dict[str, Any] = {
             "service": "service1",
             "size": 2,
             "members": [
-                {"address": "127.0.0.1:8101", "node": "service1-1", "state": "linked", "reason": None, "picks": 50, "inFlight": 2},
-                {"address": "127.0.0.1:8102", "node": "service1-2", "state": "linked", "reason": None, "picks": 50, "inFlight": 2},
+                {
+                    "address": "127.0.0.1:8101",
+                    "node": "service1-1",
+                    "state": "linked",
+                    "reason": None,
+                    "picks": 50,
+                    "inFlight": 2,
+                },
+                {
+                    "address": "127.0.0.1:8102",
+                    "node": "service1-2",
+                    "state": "linked",
+                    "reason": None,
+                    "picks": 50,
+                    "inFlight": 2,
+                },
             ],
         },
         {
             "service": "service2",
             "size": 1,
             "members": [
-                {"address": "127.0.0.1:8201", "node": "service2-1", "state": "linked", "reason": None, "picks": 74, "inFlight": 0},
+                {
+                    "address": "127.0.0.1:8201",
+                    "node": "service2-1",
+                    "state": "linked",
+                    "reason": None,
+                    "picks": 74,
+                    "inFlight": 0,
+                },
                 {
                     "address": "127.0.0.1:8202",
                     "node": "service2-2",
@@ -260,7 +281,7 @@ RINGS: dict[str, Any] = {
                 },
             ],
         },
-    ]
+    ],
 }
 
 NODES: dict[str, Any] = {

@@ -108,7 +108,9 @@ def test_ticks_are_where_the_records_are() -> None:
     """An error's tick hides another's; a bar too short for ticks keeps its shape, but for errors."""
     axis = bars.Axis(0, 100, 10)
 
-    assert "┃███╳████┃" == bars.ticked("█" * 10, [Tick(0, False), Tick(99, False), Tick(45, False), Tick(41, True)], axis)
+    assert "┃███╳████┃" == bars.ticked(
+        "█" * 10, [Tick(0, False), Tick(99, False), Tick(45, False), Tick(41, True)], axis
+    )
     assert "  ██" == bars.ticked("  ██", [Tick(25, False)], axis)
     assert "  █╳" == bars.ticked("  ██", [Tick(35, True)], axis)
 
@@ -132,7 +134,9 @@ def test_work_that_goes_on_after_its_caller_gave_up_is_weak() -> None:
     assert (50, " ████▒▒▒▒▒") == (path["2"].until, drawn)
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 1000), st.integers(0, 1000)), max_size=10))
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 1000), st.integers(0, 1000)), max_size=10)
+)
 def test_the_critical_path_is_as_long_as_its_roots(rows: list[tuple[int, int, int, int]]) -> None:
     """Own times on it never add up to more than the roots took, whatever claims to be whose child."""
     found = {number: _span(number, start, start + length, parent) for number, parent, start, length in rows}
