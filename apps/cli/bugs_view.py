@@ -11,6 +11,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import Any
 
 from rich.cells import cell_len
@@ -92,8 +93,9 @@ def kinds_table(kinds: Sequence[dict[str, Any]], width: int) -> Iterator[Text]:
     name_width = max(len(kind["kind"]) for kind in kinds)
     yield theme.line((f"{'kind':{name_width}}  what it does", theme.DIM))
     for kind in kinds:
-        words = kind.get("words") or ""
-        yield theme.cut(theme.line((theme.fit(kind["kind"], name_width), theme.STRONG), f"  {words}"), width)
+        words = wrap(kind.get("words") or "", width - name_width - 2) or [""]
+        yield theme.cut(theme.line((theme.fit(kind["kind"], name_width), theme.STRONG), f"  {words[0]}"), width)
+        yield from (theme.line(" " * (name_width + 2), more) for more in words[1:])
         limits = child(kind, "limits")
         for name, default in child(kind, "parameters").items():
             most = limits.get(name)

@@ -41,8 +41,9 @@ SNAPSHOT: Final = "rings"
 class Told:
     """What a gateway told, or what happened to the connection to it.
 
-    *gateway* is its name, or its address before it was ever heard; *address* tells gateways apart. *name* is the event's,
-    or ``rings`` (a whole answer), ``lost`` (with ``reason``), ``back`` (with ``seconds``), ``dropped`` (with ``count``).
+    *gateway* is its name, or its address before it was ever heard; *address* tells gateways apart. *name* is the
+    event's, or ``rings`` (a whole answer), ``lost`` (with ``reason``), ``back`` (with ``seconds``), ``dropped`` (with
+    ``count``).
     *at* is when it came, in monotonic seconds.
     """
 
