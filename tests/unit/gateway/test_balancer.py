@@ -6,7 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from apps.gateway.balancer import IN_RING, Balancer, Cause, Change, Member, Picked, Policy, State
+from apps.gateway.balancer import Balancer
+from apps.gateway.members import IN_RING, Cause, Change, Member, Picked, Policy, State
 from tests.fakes import FakeClock
 
 ADDRESSES = ("a:1", "b:1", "c:1")

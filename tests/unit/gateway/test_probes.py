@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from apps.gateway.balancer import Balancer, Change, State
+from apps.gateway.balancer import Balancer
+from apps.gateway.members import Change, State
 from apps.gateway.probes import Prober
 from tests.fakes import Network, Reply, Script, refuse, reset, too_late
 
@@ -50,13 +51,14 @@ def test_a_ready_node_is_linked_under_the_name_it_gives() -> None:
 
 @pytest.mark.parametrize(("script", "reason"), [
     (refuse, "/readyz cannot be reached"),
-    (reset, "/readyz cannot be reached"),
+    (reset, "/readyz cannot be asked: the connection broke before an answer came: the other side closed it"),
     (too_late, "/readyz did not answer within 1 s"),
-    (broken, "/readyz cannot be asked: ChunkedEncodingError"),
-    (invalid, "/readyz cannot be asked: InvalidURL"),
+    (broken, "/readyz cannot be asked: the answer is no HTTP: ChunkedEncodingError"),
+    (invalid, "/readyz cannot be asked: the answer is no HTTP: InvalidURL"),
     (lambda _request: Reply(200, b"hello"), "/readyz answered no JSON"),
     (lambda _request: Reply(200, b"\xff\xfe"), "/readyz answered no JSON"),
-    (lambda _request: Reply(200, b"[" * 100_000), "/readyz answered no JSON"),
+    (lambda _request: Reply(200, b"[" * 60_000), "/readyz answered no JSON"),
+    (lambda _request: Reply(200, b" " * 65_537), "/readyz cannot be asked: the answer has more than 65536 bytes"),
     (lambda _request: Reply(200, b"[]"), "/readyz is not that of a node of service1"),
     (ready("service2-1", "service2"), "/readyz is not that of a node of service1"),
     (ready(""), "/readyz names no node"),

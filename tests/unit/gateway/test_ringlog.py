@@ -2,7 +2,8 @@
 
 import pytest
 
-from apps.gateway.balancer import Balancer, Cause, Change, State
+from apps.gateway.balancer import Balancer
+from apps.gateway.members import Cause, Change, State
 from apps.gateway.ringlog import RingLog
 from tests.fakes import records_of, telemetry_of
 
