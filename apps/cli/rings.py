@@ -1,6 +1,5 @@
 """The rings as a gateway tells them, and what its events change in them. Pure values, safe to print."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -135,8 +134,3 @@ def _natural(name: str) -> tuple[str, int, str]:
     head, _, tail = name.rpartition("-")
     is_number = tail.isascii() and tail.isdigit() and len(tail) < 9
     return (head if is_number else name, int(tail) if is_number else -1, name)
-
-
-def by_name(members: Sequence[Member]) -> list[Member]:
-    """Return *members* by name, numbers as numbers."""
-    return sorted(members, key=lambda member: _natural(member.name))
