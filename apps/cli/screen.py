@@ -36,7 +36,11 @@ class _Console(Console):
 
 
 class Screen:
-    """Writes lines to *stream*. *width* is what pictures are drawn to, *limit* where lines are cut (None: nowhere)."""
+    """Writes lines to *stream*.
+
+    *width* is what pictures are drawn to, *limit* where lines are cut (None: nowhere); *can_redraw* tells whether the
+    terminal can be written over.
+    """
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         is_terminal = stream.isatty()
@@ -46,6 +50,7 @@ class Screen:
         else:
             size = int(columns) if columns.isdecimal() and len(columns) < 5 else PIPE_WIDTH
         self.is_terminal = is_terminal
+        self.can_redraw = is_terminal and environ.get("TERM") != "dumb"
         self.width = min(max(size, LEAST_WIDTH), MOST_WIDTH)
         self.limit = size if is_terminal else None
         colour = wants_colour(environ, is_terminal)

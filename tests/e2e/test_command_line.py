@@ -17,7 +17,7 @@ WITHIN_S = 60
 def environment(ask: Ask) -> dict[str, str]:
     """Return the environment in which the command finds the stack of the tests."""
     return os.environ | {
-        "CAROUSEL_RUN_DIR": str(ask.stack.run_dir),
+        "CAROUSEL_RUN_DIR": str(ask.stack.config.run_dir),
         "CAROUSEL_GATEWAY_URL": ask.stack.gateway,
         "CAROUSEL_STORAGE_API_URL": ask.stack.storage,
         "CAROUSEL_PORT_OFFSET": "",

@@ -73,7 +73,7 @@ def _watch(places: "Addresses", as_json: bool) -> int:
             from apps.cli.screen import stdout
 
             screen = stdout()
-            if screen.is_terminal:
+            if screen.can_redraw:
                 _as_picture(following, screen)
             else:
                 _as_lines(following, screen)

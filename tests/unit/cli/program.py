@@ -30,12 +30,12 @@ def await_that(condition: Callable[[], bool], what: str, within_s: float = PATIE
 class Terminal:
     """The command on a terminal. *seen* is everything that it wrote."""
 
-    def __init__(self, columns: int, lines: int, *arguments: str) -> None:
+    def __init__(self, columns: int, lines: int, *arguments: str, term: str = "xterm") -> None:
         self._master, slave = pty.openpty()
         self.resize(columns, lines)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "apps.cli", *arguments], cwd=ROOT, stdin=slave, stdout=slave, stderr=slave,
-            start_new_session=True, env={**os.environ, "TERM": "xterm"},
+            start_new_session=True, env={**os.environ, "TERM": term},
         )  # fmt: skip
         os.close(slave)
         self.seen = ""

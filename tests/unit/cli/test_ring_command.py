@@ -170,6 +170,15 @@ def test_no_color_keeps_the_picture(live: FakeGateway, monkeypatch: pytest.Monke
         assert "\x1b[" not in terminal.seen
 
 
+def test_a_dumb_terminal_gets_lines(live: FakeGateway) -> None:
+    """It cannot be written over."""
+    with Terminal(100, 40, "ring", "--watch", term="dumb") as terminal:
+        terminal.await_text("gateway-1 service1-1 ● linked")
+
+        assert OK == terminal.end(signal.SIGINT)
+        assert "\x1b" not in terminal.seen
+
+
 def test_a_reader_that_goes_away_ends_it(live: FakeGateway) -> None:
     """As with ``carousel ring --watch | head -1``."""
     with piped("ring", "--watch") as process:
