@@ -107,8 +107,13 @@ class Membership:
             self._added[address] = None
 
     def drain(self, address: str) -> None:
-        """Let *address* get nothing new until it is added again or removed."""
-        self._draining[address] = None
+        """Let *address* get nothing new until it is added again, removed or gone; nothing if it is no member."""
+        if address in self.wanted():
+            self._draining[address] = None
+
+    def gone(self, address: str) -> None:
+        """Forget the drain of an address that DNS named: whoever gets it next is another node."""
+        self._draining.pop(address, None)
 
     def remove(self, address: str) -> None:
         """Let *address* be no member until it is added again."""

@@ -5,6 +5,7 @@ are therefore looked at by other threads than the rest, and no member by two at 
 """
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -25,6 +26,7 @@ FIRST_LOOK_S: Final = 1.0
 MAX_ANSWER_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 8
 _DRAINING: Final = "draining"
+_log = logging.getLogger(__name__)
 
 Notice = Callable[[str, Member, Seen], None]
 """Told of a good look, with the service: it may talk to the node, and has a thread to do so."""
@@ -118,12 +120,16 @@ class Prober:
     def _probe(self, balancer: Balancer, member: Member, *, is_first: bool = False) -> None:
         if self._stopping.is_set():
             return
-        # Probes make no spans and no metrics: an idle stack must stay silent.
-        with suppress_instrumentation():
-            seen = self._look(balancer.service, member)
-            balancer.saw(member, seen, is_warm=is_first)
-            if seen.node:
-                self._notice(balancer.service, member, seen)
+        try:
+            # Probes make no spans and no metrics: an idle stack must stay silent.
+            with suppress_instrumentation():
+                seen = self._look(balancer.service, member)
+                balancer.saw(member, seen, is_warm=is_first)
+                if seen.node:
+                    self._notice(balancer.service, member, seen)
+        except Exception:
+            # Of those who are told. Nobody else would hear of it, and the next look may go well.
+            _log.exception("what was seen of %s could not be told", member.address)
 
     def _look(self, service: str, member: Member) -> Seen:
         """Return what is at the member's address: its node, or why it may not get requests."""

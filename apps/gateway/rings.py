@@ -129,7 +129,7 @@ class Rings:
         present = {member.address: member for member in balancer.members()}
         for address, member in present.items():
             if address not in wanted:
-                self._let_go(balancer, member)
+                self._let_go(balancer, membership, member)
         for address, source in wanted.items():
             if address in present:
                 self._hold_on(balancer, membership, present[address], source)
@@ -148,7 +148,7 @@ class Rings:
             self._left_out[balancer.service] = left_out
             _log.warning("%s has room for %d members; %d are left out", balancer.service, MAX_MEMBERS, left_out)
 
-    def _let_go(self, balancer: Balancer, member: Member) -> None:
+    def _let_go(self, balancer: Balancer, membership: Membership, member: Member) -> None:
         """Drain a member that nobody wants any more, and remove it when it has."""
         if member.source is not Source.DNS:
             balancer.remove(member)
@@ -156,6 +156,9 @@ class Rings:
         balancer.drain(member, GONE_FROM_DNS)
         if member.state is State.DRAINED:
             balancer.remove(member, GONE_FROM_DNS)
+            if membership.is_draining(member.address):
+                membership.gone(member.address)
+                self._kept()
 
     def _hold_on(self, balancer: Balancer, membership: Membership, member: Member, source: Source) -> None:
         """Take a member back whose address DNS names again before it had drained."""
