@@ -18,6 +18,7 @@ from apps.web.settings import SettingError, Settings
 
 GATEWAY: Final = "gateway"
 STORAGE: Final = "storage"
+PROMETHEUS: Final = "prometheus"
 VARIABLES: Final = {GATEWAY: "CAROUSEL_GATEWAY_URL", STORAGE: "CAROUSEL_STORAGE_API_URL"}
 RUN_DIR: Final = ".run"
 NOTE: Final = "stack.json"
@@ -34,11 +35,18 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of a stack. *run_dir* holds its tokens and logs; it need not exist."""
+    """The addresses of a stack.
+
+    *gateways* are all gateways that are known, the first of them is *gateway*. *prometheus* is None where nobody told
+    of one. *nodes* are the names that the stack was started with. *run_dir* holds tokens and logs; it need not exist.
+    """
 
     gateway: Address
     storage: Address
     run_dir: Path
+    gateways: tuple[Address, ...] = ()
+    prometheus: Address | None = None
+    nodes: tuple[str, ...] = ()
 
 
 def find(
@@ -57,10 +65,16 @@ def find(
     """
     run_dir = find_run_dir(environ, directory)
     note = _note(run_dir, environ.get("CAROUSEL_PORT_OFFSET", ""))
-    found = [
-        _address(part, given, environ, run_dir / NOTE, note) for part, given in ((GATEWAY, gateway), (STORAGE, storage))
-    ]
-    return Addresses(found[0], found[1], run_dir)
+    path = run_dir / NOTE
+    gateways = _gateways(gateway, environ, path, note)
+    return Addresses(
+        gateways[0],
+        _address(STORAGE, storage, environ, path, note),
+        run_dir,
+        gateways,
+        _prometheus(path, note),
+        tuple(_texts(note, "nodes")),
+    )
 
 
 def find_run_dir(environ: Mapping[str, str], directory: Path) -> Path:
@@ -89,14 +103,35 @@ def _note(run_dir: Path, offset: str) -> Mapping[str, object]:
     return note
 
 
+def _gateways(
+    given: str | None, environ: Mapping[str, str], path: Path, note: Mapping[str, object]
+) -> tuple[Address, ...]:
+    """Return every gateway. The variable may hold several, separated by commas, as service 1 reads it."""
+    variable = VARIABLES[GATEWAY]
+    if not given and (several := [part for part in environ.get(variable, "").split(",") if part.strip()]):
+        return tuple(Address(GATEWAY, checked(value, variable), variable) for value in several)
+    first = _address(GATEWAY, given, environ, path, note)
+    noted = [Address(GATEWAY, checked(value, str(path)), str(path)) for value in _texts(note, "gateways")]
+    return (first, *(one for one in noted if one.url != first.url)) if first.source == str(path) else (first,)
+
+
+def _prometheus(path: Path, note: Mapping[str, object]) -> Address | None:
+    noted = note.get(PROMETHEUS)
+    return Address(PROMETHEUS, checked(noted, str(path)), str(path)) if isinstance(noted, str) and noted else None
+
+
+def _texts(note: Mapping[str, object], key: str) -> list[str]:
+    values = note.get(key)
+    return [value for value in values if isinstance(value, str) and value] if isinstance(values, list) else []
+
+
 def _address(
     part: str, given: str | None, environ: Mapping[str, str], path: Path, note: Mapping[str, object]
 ) -> Address:
     variable = VARIABLES[part]
     if given:
         return Address(part, checked(given, f"--{part}"), f"--{part}")
-    # Service 1 takes several gateways from the same variable; one is enough here.
-    if value := environ.get(variable, "").split(",")[0].strip():
+    if (value := environ.get(variable)) and value.strip(" ,"):
         return Address(part, checked(value, variable), variable)
     noted = note.get(part)
     if isinstance(noted, str) and noted:

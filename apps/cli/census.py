@@ -1,27 +1,19 @@
-"""The nodes of a stack: who is in the rings joined with who was seen by storage. Pure."""
+"""The nodes of a stack: who is in the rings, who was seen by storage, and how each does. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from apps.cli import shape
+from apps.cli import rings, shape, vitals
 from apps.cli.quantities import parse_time
+from apps.cli.rings import Member
 from apps.cli.shape import Object
+from apps.cli.vitals import Vitals
 
 APPS = ("gateway", "service1", "service2", "storage", "console")
 """The order that apps are listed in; others follow by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A node as its ring knows it. *since* is when it came into this state."""
-
-    service: str
-    address: str
-    state: str
-    reason: str
-    picks: int
-    since: datetime | None
+_WORST_FIRST: Final = ("ejected", "joining", "draining", "drained", "probation", "linked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +27,50 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node with what the ring and storage know of it. *name* is its address while nobody knows its name."""
+    """A node with what the rings and storage know of it. *name* is its address while nobody knows its name."""
 
     name: str
     app: str
     member: Member | None
     seen: Seen | None
+    vitals: Vitals = vitals.NOTHING
 
 
-def join(rings: Object | None, stored: Object | None) -> list[Node]:
-    """Return the nodes that the gateway's rings and storage's list name, in the order of the request's way."""
-    members: dict[str, tuple[str, Member]] = {}
-    for ring in shape.children(rings or {}, "rings"):
-        service = shape.text(ring, "service")
-        for one in shape.children(ring, "members"):
-            member = _member(service, one)
-            members.setdefault(shape.text(one, "node") or member.address, (service, member))
+def join(answers: Sequence[Object], stored: Object | None, known: Mapping[str, Vitals] | None = None) -> list[Node]:
+    """Return the nodes in the order of a request's way.
+
+    Args:
+        answers: the rings of each gateway.
+        stored: storage's list of nodes; None if it did not answer.
+        known: how nodes do, by name.
+    """
+    known = known or {}
+    members: dict[str, Member] = {}
+    for answer in answers:
+        for ring in rings.decode(answer).rings:
+            for member in ring.members:
+                members[member.name] = _both(members[member.name], member) if member.name in members else member
     seen: dict[str, tuple[str, Seen]] = {}
     for one in shape.children(stored or {}, "nodes"):
         seen[shape.text(one, "node")] = (shape.text(one, "app"), _seen(one))
     nodes = []
     for name in dict.fromkeys([*members, *seen]):
-        app = seen[name][0] if name in seen else members[name][0]
+        app = seen[name][0] if name in seen else members[name].service
         nodes.append(
-            Node(name, app, members[name][1] if name in members else None, seen[name][1] if name in seen else None)
+            Node(name, app, members.get(name), seen[name][1] if name in seen else None, known.get(name, vitals.NOTHING))
         )
     return sorted(nodes, key=_place)
+
+
+def _both(one: Member, other: Member) -> Member:
+    """Return a member as two gateways tell of it: in the worse of the two states, with what both sent it."""
+    worse = min((one, other), key=_badness)
+    counts = [member.in_flight for member in (one, other) if member.in_flight is not None]
+    return replace(worse, picks=one.picks + other.picks, in_flight=sum(counts) if counts else None)
+
+
+def _badness(member: Member) -> int:
+    return _WORST_FIRST.index(member.state) if member.state in _WORST_FIRST else -1
 
 
 def _place(node: Node) -> tuple[int, str, bool, int, str]:
@@ -71,30 +81,34 @@ def _place(node: Node) -> tuple[int, str, bool, int, str]:
     return place, node.app, not is_numbered, int(number) if is_numbered else 0, node.name
 
 
-def _member(service: str, one: Object) -> Member:
-    return Member(
-        service,
-        shape.text(one, "address"),
-        shape.text(one, "state", "unknown"),
-        shape.text(one, "reason"),
-        shape.whole(one, "picks"),
-        parse_time(shape.text(one, "since")),
-    )
-
-
 def _seen(one: Object) -> Seen:
     return Seen(shape.whole(one, "logs"), shape.whole(one, "spans"), parse_time(shape.text(one, "lastSeen")))
 
 
-def as_json(rings: Object | None, stored: Object | None) -> list[dict[str, Any]]:
-    """Return the joined nodes for ``--json``: under *ring* and *seen* what each side said, null where it is silent."""
-    raw_members: dict[str, dict[str, Any]] = {}
-    for ring in shape.children(rings or {}, "rings"):
-        for one in shape.children(ring, "members"):
-            name = shape.text(one, "node") or shape.text(one, "address")
-            raw_members.setdefault(name, {"service": ring.get("service"), **one})
+def as_json(
+    answers: Sequence[Object], stored: Object | None, known: Mapping[str, Vitals] | None = None
+) -> list[dict[str, Any]]:
+    """Return the joined nodes for ``--json``.
+
+    Under *ring* is what the first gateway that knows the node said, under *rings* what each did; under *seen* what
+    storage said; null where a side is silent.
+    """
+    raw_members: dict[str, list[dict[str, Any]]] = {}
+    for answer in answers:
+        for ring in shape.children(answer, "rings"):
+            for one in shape.children(ring, "members"):
+                name = shape.text(one, "node") or shape.text(one, "address")
+                told = {"service": ring.get("service"), **one}
+                raw_members.setdefault(name, []).append({"gateway": answer.get("gateway"), **told})
     raw_seen = {shape.text(one, "node"): dict(one) for one in shape.children(stored or {}, "nodes")}
     return [
-        {"node": node.name, "app": node.app, "ring": raw_members.get(node.name), "seen": raw_seen.get(node.name)}
-        for node in join(rings, stored)
+        {
+            "node": node.name,
+            "app": node.app,
+            "ring": next(iter(raw_members.get(node.name, ())), None),
+            "rings": raw_members.get(node.name, []),
+            "seen": raw_seen.get(node.name),
+            "vitals": node.vitals.as_json(),
+        }
+        for node in join(answers, stored, known)
     ]

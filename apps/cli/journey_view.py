@@ -39,6 +39,8 @@ _ERROR_WORDS: Final = {
     "no_node": "no node",
     "bad_answer": "bad answer",
 }
+_PICKS: Final = {"service1": 2, "service2": 8}
+"""The step that picks a node for each leg."""
 _THERE: Final = "▸"
 _BACK: Final = "◂"
 _PICK: Final = "◆"
@@ -57,7 +59,7 @@ def draw(journey: Journey, width: int | None) -> list[Text]:
         if n in holes:
             lines.append(_hole(holes[n]))
     for earlier in journey.earlier:
-        lines += _earlier(earlier)
+        lines += _earlier(earlier, journey)
     lines += _notes(journey)
     return [theme.cut(line, width) for line in lines]
 
@@ -167,7 +169,7 @@ def facts_of(step: Taken) -> tuple[str, str]:
     is_bad = step.status >= 500 or step.error_type == "bad_answer"
     facts: list[str] = []
     if step.event == names.NODE_PICKED:
-        facts.append(f"→ {step.peer}")
+        facts.append(f"→ {step.peer}" + (f" #{step.attempt}" if step.attempt > 1 else ""))
     elif step.event == names.REQUEST_SENT and step.peer not in ("", "gateway"):
         facts.append(f"to {step.peer}")
     if is_bad and not is_failure:
@@ -196,13 +198,31 @@ def _hole(hole: Hole) -> Text:
     )
 
 
-def _earlier(earlier: Earlier) -> Iterator[Text]:
-    leg = {"service1": "gateway → service1", "service2": "gateway → service2"}.get(earlier.leg, earlier.leg)
-    within = f" (while attempt {earlier.parent_attempt} of the leg before)" if earlier.parent_attempt > 1 else ""
+def _earlier(earlier: Earlier, journey: Journey) -> Iterator[Text]:
+    """Yield an attempt that was not the last: what went wrong loudly, its steps as ghosts of themselves."""
+    within = f" (within attempt {earlier.parent_attempt} of service1)" if earlier.parent_attempt > 1 else ""
+    met = next((step.peer for step in earlier.steps if step.event == names.NODE_PICKED), "")
+    again = next((step.peer for step in journey.steps if step.n == _PICKS.get(earlier.leg)), "")
     yield Text("")
-    yield theme.line((f"earlier attempt {earlier.attempt} of {leg}{within}, tried again on another node:", theme.DIM))
+    yield theme.line(
+        (f"{theme.TRIED_MARK} attempt {earlier.attempt}", theme.ERROR),
+        f" of {earlier.leg}: ",
+        (met or "?", theme.app_style(earlier.leg)),
+        (f" {theme.ERROR_MARK} {_what_failed(earlier)}", theme.ERROR),
+        f", tried again{f' on {again}' if again else ''}{within}",
+    )
     for step in earlier.steps:
-        yield _step(step, style=theme.DIM)
+        ghost = _step(step, style=theme.DIM)
+        yield theme.line(("┆", theme.DIM)).append_text(ghost)
+
+
+def _what_failed(earlier: Earlier) -> str:
+    """Return why an attempt was in vain: the bug, the kind of the error, the status."""
+    bug = next((step.bug for step in earlier.steps if step.bug), "")
+    kind = next((step.error_type for step in reversed(earlier.steps) if step.error_type), "")
+    status = next((step.status for step in reversed(earlier.steps) if step.status), 0)
+    words = [bug or _ERROR_WORDS.get(kind, kind), str(status or "")]
+    return " ".join(word for word in words if word) or "no answer"
 
 
 def _notes(journey: Journey) -> Iterator[Text]:

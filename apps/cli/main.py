@@ -17,10 +17,19 @@ from apps.cli.escaping import plain
 
 COMMANDS: Final = {
     "send": "Send requests and show where each of them went.",
+    "watch": "Show client requests as they end.",
     "trace": "Show a trace: its spans, then the steps of each request in it.",
     "logs": "Search the log records.",
-    "nodes": "Show the nodes: their place in the rings, and what arrived from them.",
+    "ring": "Show the two rings: whose turn is next, shares, states.",
+    "nodes": "Show the nodes: state, rate, errors, p95, processor, memory.",
+    "bugs": "Show and order the bugs of the services.",
+    "scale": "Start or drain replicas until each SERVICE has N.",
+    "doctor": "Say what was found, what fits, what is missing.",
+    "completion": "Print the completion script for a shell.",
+    "help": "Show the help of a command, or of all.",
 }
+COMPLETE: Final = "_CAROUSEL_COMPLETE"
+"""Set by a shell's completion script when it asks."""
 EPILOG: Final = """\b
 Exit codes: 0 all went well; 1 it did not (a request failed, a journey has holes);
 2 the command line is wrong; 3 the stack cannot be reached; 130 interrupted.
@@ -33,7 +42,9 @@ class Commands(click.Group):
     """The subcommands, each in a module of its own under `apps.cli.commands`."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run the command line and end the process with its exit code."""
+        """Run the command line and end the process with its exit code; or complete it for a shell that asks."""
+        if os.environ.get(COMPLETE):
+            _complete()
         code = run(*args, **kwargs)
         try:
             sys.stdout.flush()
@@ -112,6 +123,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         kind = type(error).__name__
         return _fail(f"this is an error of the command's own: {kind}: {error}", "please report it", errors.FAILED)
     return result if isinstance(result, int) else errors.OK
+
+
+def _complete() -> NoReturn:
+    """Answer a shell that asks what may come next, and end; whatever goes wrong goes wrong in silence."""
+    from contextlib import suppress
+
+    from click.shell_completion import shell_complete
+
+    with suppress(Exception):
+        shell_complete(main, {}, "carousel", COMPLETE, os.environ[COMPLETE])
+        sys.stdout.flush()
+    os._exit(errors.OK)
 
 
 def _fail(message: str, hint: str, code: int) -> int:

@@ -36,7 +36,11 @@ class _Console(Console):
 
 
 class Screen:
-    """Writes lines to *stream*. *width* is what pictures are drawn to, *limit* where lines are cut (None: nowhere)."""
+    """Writes lines to *stream*.
+
+    *width* is what pictures are drawn to, *limit* where lines are cut (None: nowhere); *can_redraw* tells whether the
+    terminal can be written over.
+    """
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         is_terminal = stream.isatty()
@@ -46,6 +50,7 @@ class Screen:
         else:
             size = int(columns) if columns.isdecimal() and len(columns) < 5 else PIPE_WIDTH
         self.is_terminal = is_terminal
+        self.can_redraw = is_terminal and environ.get("TERM") != "dumb"
         self.width = min(max(size, LEAST_WIDTH), MOST_WIDTH)
         self.limit = size if is_terminal else None
         colour = wants_colour(environ, is_terminal)
@@ -61,6 +66,25 @@ class Screen:
             legacy_windows=False,
             _environ={},
         )
+
+    def size(self) -> tuple[int, int]:
+        """Return columns and lines of the terminal as they are now; 80 by 24 where it does not tell."""
+        try:
+            size = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):
+            return PIPE_WIDTH, 24
+        return size.columns or PIPE_WIDTH, size.lines or 24
+
+    def rendered(self, line: Text) -> str:
+        """Return *line* with its colours, as this screen would write it, without a line end."""
+        with self._console.capture() as capture:
+            self._console.print(line, end="", soft_wrap=True)
+        return capture.get()
+
+    def write(self, text: str) -> None:
+        """Write *text* as it is."""
+        self._stream.write(text)
+        self._stream.flush()
 
     def show(self, lines: Iterable[Text | str]) -> None:
         """Write *lines*, one each."""

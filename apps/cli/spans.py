@@ -9,6 +9,7 @@ from apps.cli.quantities import parse_time, to_nanoseconds
 from apps.cli.shape import Object, child, children, text, whole
 from apps.telemetry import names
 
+INTERNAL: Final = 1
 SERVER: Final = 2
 CLIENT: Final = 3
 _ERROR: Final = 2
@@ -109,6 +110,35 @@ def unfinished(journeys: Iterable[Journey], known: Sequence[Span]) -> list[Span]
             end = max(start, last)
             found.append(Span(one.span_id, "", name, SERVER, one.node, one.app, start, end, is_finished=False))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A log record in a span, at *time* (unix nanoseconds)."""
+
+    time: int
+    is_error: bool
+
+
+def ticks(journeys: Iterable[Journey]) -> dict[str, list[Tick]]:
+    """Return the log records of *journeys*' steps, earlier attempts among them, by the span they are in."""
+    found: dict[str, list[Tick]] = {}
+    for journey in journeys:
+        began = parse_time(journey.time)
+        if began is None:
+            continue
+        for step in (*journey.steps, *(step for earlier in journey.earlier for step in earlier.steps)):
+            if step.span_id and step.offset_ms is not None:
+                time = to_nanoseconds(began) + int(step.offset_ms * 1e6)
+                found.setdefault(step.span_id, []).append(Tick(time, step.severity in ("ERROR", "FATAL")))
+    return found
+
+
+def absent(journeys: Iterable[Journey], known: Sequence[Span]) -> list[str]:
+    """Return the nodes that *journeys* miss steps of and that no span of *known* comes from, in order of the way."""
+    there = {span.node for span in known}
+    nodes = (hole.node or f"{hole.app}-?" for journey in journeys for hole in journey.missing)
+    return [node for node in dict.fromkeys(nodes) if node not in there]
 
 
 def _attributes(shape: Object) -> dict[str, Any]:

@@ -30,8 +30,36 @@ MISSING_MARK: Final = "◌"
 UNFINISHED_MARK: Final = "░"
 EJECTED_MARK: Final = "⊘"
 PROBATION_MARK: Final = "○"
+LINKED_MARK: Final = "●"
+DRAINING_MARK: Final = "▽"
+TRIED_MARK: Final = "✗"
+"""Behind a node that a request met in vain before it was tried on another."""
 DASHES: Final = "╌╌"
 ELLIPSIS: Final = "…"
+
+
+MEMBERS: Final = {
+    "linked": (LINKED_MARK, ""),
+    "probation": (PROBATION_MARK, SLOW),
+    "ejected": (EJECTED_MARK, ERROR),
+    "joining": (UNFINISHED_MARK, STRONG),
+    "draining": (DRAINING_MARK, STRONG),
+    "drained": (DRAINING_MARK, DIM),
+}
+"""Mark and style of a ring member's state; linked is drawn in the colour of its app."""
+
+
+def member_mark(state: str) -> tuple[str, str]:
+    """Return the mark and the style of a ring member's *state*; a question mark for one that is not known."""
+    return MEMBERS.get(state, ("?", STRONG))
+
+
+def shortened(identifier: str, width: int) -> str:
+    """Return *identifier* in at most *width* columns, shortened in the middle: 4bf92f35…0e4736."""
+    if len(identifier) <= width or width < 3:
+        return identifier
+    tail = (width - 1) // 2
+    return f"{identifier[: width - 1 - tail]}{ELLIPSIS}{identifier[-tail:]}"
 
 
 def app_style(app: str) -> str:

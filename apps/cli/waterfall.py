@@ -3,44 +3,35 @@
 ::
 
       node        span                       ms │0      25        50
-    ▌ gateway-1   POST /api/<entity>       62.1 █▊──────────────────────▐
-    ▌ gateway-1   └POST → service1-2       60.0  ▐──────────────────────▌
-    ▌ service1-2   └POST /work/<entity>    58.3   █▋────
+    ▌ gateway-1   POST /api/<entity>       62.1 █▊━━━━━━━━━━━━━━━━━━━━━━▐
+    ▌ gateway-1   └POST → service1-2       60.0  ▐━━━━━━━━━━━━━━━━━━━━━━▌
+    ▌ service1-2   └POST /work/<entity>    58.3   █▋━━━━
 
-A bar is solid where the span itself was busy and a line where it waited for a span below it.
+A bar is solid where the span itself was busy and a line where it waited for a span below it; both are strong on the
+critical path and weak off it. Log records are ticks on the bar.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from apps.cli import theme
+from apps.cli import bars, critical, theme
+from apps.cli.bars import Axis
+from apps.cli.critical import Share
 from apps.cli.quantities import milliseconds
-from apps.cli.spans import CLIENT, SERVER, Branch, Span, tree, uncovered
+from apps.cli.spans import CLIENT, INTERNAL, SERVER, Branch, Span, Tick, tree
 from apps.web.kinds import is_mild
 
 LEAST_BAR: Final = 22
 MOST_NODE: Final = 16
 DEEPEST: Final = 12
 """Levels that are drawn; what is deeper is shown at this one, its depth in words."""
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
+MOST_NAMED: Final = 3
+"""Spans of the critical path that are named below the bars."""
 _MS_WIDTH: Final = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The shared axis of time: *width* columns from *start* to *end* (unix nanoseconds, end > start)."""
-
-    start: int
-    end: int
-    width: int
-
-    def column(self, time: int) -> float:
-        """Return where *time* is, in columns from the left."""
-        return (time - self.start) / (self.end - self.start) * self.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +47,74 @@ class _Row:
         return bool(self.mark) and not any(state_of(child)[0] for child in self.branch.children)
 
 
-def draw(spans: Sequence[Span], width: int) -> list[Text]:
+def draw(
+    spans: Sequence[Span],
+    width: int,
+    *,
+    ticks: Mapping[str, Sequence[Tick]] | None = None,
+    absent: Sequence[str] = (),
+) -> list[Text]:
     """Return the waterfall of *spans* in *width* columns; a line that says so where there are none.
 
     Requests that went round one after the other, with long pauses, get an axis each: on a shared one they would be
     dots.
+
+    Args:
+        spans: the spans.
+        width: columns.
+        ticks: log records, by the span they were logged in.
+        absent: nodes that spans should have come from and did not.
     """
     if not spans:
         return [theme.line(("No spans of this trace were found.", theme.DIM))]
     lines: list[Text] = []
     first = min(span.start for span in spans)
-    for group in _groups(tree(spans)):
+    groups = _groups(tree(spans))
+    for group in groups:
         later_ms = (min(branch.span.start for branch in group) - first) / 1e6
         if lines:
             lines += [Text(""), theme.line((f"  {later_ms / 1000:.1f} s later", theme.DIM))]
-        lines += _draw_group(group, width)
-    hatched = "" if all(span.is_finished for span in spans) else "   ░ began and never ended"
-    lines.append(theme.line((f"  █ busy itself   ─ waiting for a span below{hatched}", theme.DIM)))
-    return lines
+        lines += _draw_group(group, width, ticks or {}, absent if group is groups[-1] else ())
+    lines += _legend(spans, "".join(line.plain for line in lines))
+    return [theme.cut(line, width) for line in lines]
+
+
+def _absent(nodes: Sequence[str], width: int) -> Iterator[Text]:
+    """Yield a row for each node that no span came from: it keeps its place, in dashes."""
+    for node in nodes:
+        words = f"{theme.MISSING_MARK} {theme.fit(node, max(10, cell_len(node)))} no span came "
+        yield theme.line((words.ljust(width - len(" missing"), theme.DASHES[0]) + " missing", theme.MISSING))
+
+
+def _legend(spans: Sequence[Span], drawn: str) -> Iterator[Text]:
+    """Yield what the marks mean that were *drawn*."""
+    words = [f"{bars.WAITS} waiting for a span below"] if bars.WAITS in drawn else []
+    words += [f"{bars.BUSY_OFF_PATH}{bars.WAITS_OFF_PATH} off the critical path"] * any(
+        mark in drawn for mark in (bars.BUSY_OFF_PATH, bars.WAITS_OFF_PATH)
+    )
+    words += [f"{bars.TICK} log record"] * (bars.TICK in drawn)
+    words += [f"{bars.ERROR_TICK} error"] * (bars.ERROR_TICK in drawn)
+    words += [f"{theme.UNFINISHED_MARK} never ended"] * (not all(span.is_finished for span in spans))
+    yield theme.line(("  " + "   ".join(["█ busy itself", *words]), theme.DIM))
+
+
+def _critical(path: Mapping[str, Share], total_ns: int, width: int) -> Iterator[Text]:
+    """Yield the line that names where the time of the critical path went; as many spans as fit into *width*."""
+    named = critical.largest(path.values(), MOST_NAMED)
+    if len(path) < 2 or not named or total_ns <= 0:
+        return
+    line = theme.line(("  critical path: ", theme.DIM))
+    for n, share in enumerate(named):
+        words = theme.line(
+            (" · " if n else "", theme.DIM),
+            (share.span.node or "?", theme.app_style(share.span.app)),
+            f" {share.span.name}" if share.span.kind == INTERNAL else "",
+            (f" {100 * share.own_ns / total_ns:.0f} %", theme.DIM),
+        )
+        if line.cell_len + words.cell_len > width:
+            break
+        line.append_text(words)
+    yield line
 
 
 def _groups(branches: Sequence[Branch]) -> list[list[Branch]]:
@@ -103,7 +144,9 @@ def _end(group: Sequence[Branch]) -> int:
     return max(branch.span.end for branch in group)
 
 
-def _draw_group(group: Sequence[Branch], width: int) -> list[Text]:
+def _draw_group(
+    group: Sequence[Branch], width: int, logged: Mapping[str, Sequence[Tick]], absent: Sequence[str]
+) -> list[Text]:
     by_id = {branch.span.span_id: branch for branch in group}
     rows = [_row(branch, by_id) for branch in group]
     node_width = min(max(4, *(cell_len(row.branch.span.node) for row in rows)), MOST_NODE)
@@ -114,9 +157,18 @@ def _draw_group(group: Sequence[Branch], width: int) -> list[Text]:
     axis = Axis(start, max(end, start + 1), width - fixed - name_width)
     head = theme.line(
         ("  " + theme.fit("node", node_width) + " " + theme.fit("span", name_width) + " ", theme.DIM),
-        (theme.right("ms", _MS_WIDTH) + " " + ticks(axis), theme.DIM),
+        (theme.right("ms", _MS_WIDTH) + " " + bars.labels(axis), theme.DIM),
     )
-    return [theme.cut(head, None), *(_draw_row(row, axis, node_width, name_width) for row in rows)]
+    path = critical.path(group)
+    drawn = []
+    for row in rows:
+        span = row.branch.span
+        until = path[span.span_id].until if span.span_id in path else span.start
+        bar = bars.bar(span, row.branch.children, axis, until=until)
+        shown = bars.ticked(bar, logged.get(span.span_id, ()), axis)
+        drawn.append(_draw_row(row, shown, node_width, name_width))
+    total_ns = sum(branch.span.end - branch.span.start for branch in group if not branch.guides)
+    return [theme.cut(head, None), *drawn, *_absent(absent, width), *_critical(path, total_ns, width)]
 
 
 def _row(branch: Branch, by_id: dict[str, Branch]) -> _Row:
@@ -148,7 +200,7 @@ def state_of(span: Span) -> tuple[str, str]:
     return "", ""
 
 
-def _draw_row(row: _Row, axis: Axis, node_width: int, name_width: int) -> Text:
+def _draw_row(row: _Row, bar: str, node_width: int, name_width: int) -> Text:
     span = row.branch.span
     style = theme.app_style(span.app)
     shown = theme.line(
@@ -156,8 +208,9 @@ def _draw_row(row: _Row, axis: Axis, node_width: int, name_width: int) -> Text:
         theme.fit(span.node, node_width) + " ",
         *_name(row, name_width),
         " " + theme.right(milliseconds(span.duration_ms) if span.is_finished else "?", _MS_WIDTH) + " ",
-        (bar(span, row.branch.children, axis), row.style if row.is_origin else style),
+        (bar, row.style if row.is_origin else style),
     )
+    shown.highlight_regex(bars.ERROR_TICK, theme.ERROR)
     shown.rstrip()
     return shown
 
@@ -169,54 +222,3 @@ def _name(row: _Row, width: int) -> tuple[tuple[str, str], tuple[str, str]]:
     room = max(width - cell_len(row.mark) - 1, 0)
     name = theme.fit(row.name, room) + " " if room else ""
     return (name, ""), (theme.fit(row.mark, width - cell_len(name)), row.style)
-
-
-def bar(span: Span, children: Sequence[Span], axis: Axis) -> str:
-    """Return *span*'s bar: solid in its own time, a line where it waits, never less than a mark."""
-    first, last = axis.column(span.start), axis.column(span.end)
-    if not span.is_finished:
-        return " " * int(first) + theme.UNFINISHED_MARK * max(1, axis.width - int(first))
-    own = [(axis.column(start), axis.column(end)) for start, end in uncovered(span, children)]
-    begin = min(int(first), axis.width - 1)
-    cells = [" "] * begin
-    for cell in range(begin, axis.width):
-        left, right = max(first, cell), min(last, cell + 1)
-        if right <= left and cell > begin:
-            break
-        busy = sum(max(0.0, min(right, end) - max(left, start)) for start, end in own)
-        if children and busy < (right - left) / 2:
-            cells.append("─")
-        else:
-            cells.append(_block(left - cell, right - cell))
-    return "".join(cells)
-
-
-def _block(left: float, right: float) -> str:
-    """Return the block that covers a column from *left* to *right* (0 to 1) best."""
-    if left >= 0.5:
-        return "▐"
-    return _EIGHTHS[max(1, round((right - left) * 8 if left < 0.25 else right * 8))]
-
-
-def ticks(axis: Axis) -> str:
-    """Return the axis's labels: 0 and some round numbers of milliseconds, each whole and apart from the next."""
-    total_ms = (axis.end - axis.start) / 1e6
-    step = _round_step(total_ms, axis.width)
-    shown = ""
-    for n in range(axis.width):
-        column, label = int(axis.width * n * step / total_ms), f"│{n * step:g}"
-        if column + len(label) > axis.width:
-            break
-        shown = shown.ljust(column) + label
-    return shown
-
-
-def _round_step(total_ms: float, width: int) -> float:
-    """Return the smallest of 1, 2, 5 times a power of ten whose labels stand apart in *width* columns."""
-    for power in range(-4, 13):
-        for factor in (1, 2, 5):
-            step = float(f"{factor}e{power}")
-            longest = len(f"│{total_ms // step * step:g}")
-            if step * width / total_ms >= max(longest + 2, 5):
-                return step
-    return total_ms

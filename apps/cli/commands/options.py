@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,3 +32,21 @@ def json_option(command: Command) -> Command:
 def addresses(*, gateway: str | None = None, storage: str | None = None) -> Addresses:
     """Return where the stack is, as options, environment and directory of this process tell."""
     return find(os.environ, Path.cwd(), gateway=gateway, storage=storage)
+
+
+def run_in_checkout(command: Callable[[Path], Sequence[str]], as_json: bool) -> int:
+    """Run what *command* returns for the root of the checkout, and return its exit code.
+
+    With *as_json* its output comes as one object: the command, its exit code, and the lines that it printed.
+    """
+    from apps.cli import checkout
+
+    root = checkout.find(Path.cwd())
+    words = command(root)
+    if not as_json:
+        return checkout.run(root, words)
+    from apps.cli import jsonlines
+
+    code, lines = checkout.capture(root, words)
+    jsonlines.write({"ok": code == 0, "exitCode": code, "output": lines})
+    return code

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from apps.cli import errors
+from apps.cli import completing, errors
 from apps.cli.commands.options import addresses, gateway_option, json_option
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ ANSWER_S = 60.0
 
 
 @click.command("send")
-@click.argument("entity")
+@click.argument("entity", shell_complete=completing.entities)
 @click.option(
     "-n", "--count", type=click.IntRange(1), help="Requests to send; 1, or with --rate until Ctrl-C, if not given."
 )
@@ -27,7 +27,10 @@ ANSWER_S = 60.0
 )
 @click.option("--method", type=click.Choice(["POST", "GET"], case_sensitive=False), default="POST", show_default=True)
 @click.option(
-    "--fault", metavar="SPEC", help="A bug for these requests: service2:slow;ms=3000, service2-1:error, none."
+    "--fault",
+    metavar="SPEC",
+    shell_complete=completing.faults,
+    help="A bug for these requests: service2:slow;ms=3000, service2-1:error, none.",
 )
 @click.option("--data", metavar="JSON", help="Body of the request.")
 @json_option
@@ -50,10 +53,15 @@ def command(
     and counts as no failure of the command; no answer at all, or a 4xx, does.
 
     \b
-    carousel send orders
-    carousel send orders -n 100 --fault none
-    carousel send payments --rate 20
-    carousel send orders --fault 'service2:slow;ms=3000'
+    Examples:
+      carousel send orders
+      carousel send orders -n 100 --fault none
+      carousel send payments --rate 20
+      carousel send orders --fault 'service2:slow;ms=3000'
+
+    \b
+    Exit codes: 0 every request was answered well; 1 not every one; 2 the command line is
+    wrong; 3 the gateway cannot be reached; 130 Ctrl-C before -n requests.
     """
     from apps.cli.api import Api
     from apps.cli.sending import AT_ONCE

@@ -50,7 +50,18 @@ def command(trace_id: str, wait: float, as_json: bool, storage: str | None) -> i
 
     ID is the trace id (32 hex digits in any case) that every answer carries in X-Trace-Id, or a whole traceparent.
 
-    The exit code is 1 when storage knows nothing of it, or when a journey is not whole after the wait.
+    First the spans as bars on one axis of time, the critical path strong, log records as ticks; then each journey:
+    its steps, holes as `missing` rows with what to check, attempts that were in vain below.
+
+    \b
+    Examples:
+      carousel trace 4bf92f3577b34da6a3ce929d0e0e4736
+      carousel trace 4bf92f3577b34da6a3ce929d0e0e4736 --wait 30
+      carousel trace 4bf92f3577b34da6a3ce929d0e0e4736 --json
+
+    \b
+    Exit codes: 0 every journey is whole; 1 one is not after the wait, or storage knows
+    nothing of the trace; 2 that is no trace id; 3 storage cannot be reached.
     """
     from apps.cli.api import Api
     from apps.cli.trace_id import parse
@@ -142,7 +153,8 @@ def _show(screen: "Screen", trace_id: str, found: Found) -> None:
     if known:
         title.append(f"  {day_and_clock(from_nanoseconds(known[0].start))}", theme.DIM)
     screen.show([theme.cut(title, screen.limit), ""])
-    screen.show(waterfall.draw([*known, *begun], screen.width))
+    ticks, absent = spans.ticks(ways), spans.absent(ways, known)
+    screen.show(waterfall.draw([*known, *begun], screen.width, ticks=ticks, absent=absent))
     for journey in ways:
         screen.show(["", *journey_view.draw(journey, screen.limit)])
     if not ways:

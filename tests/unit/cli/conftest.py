@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 from rich.text import Text
 
 from apps.cli.main import main
+from tests.unit.cli import samples
+from tests.unit.cli.fake_gateway import FakeGateway, serving
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -108,6 +110,45 @@ def storage() -> Iterator[Server]:
 
 
 @pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Server]:
+    """A Prometheus that answers as the test says, noted as part of the stack."""
+    for server in _serve():
+        _note(tmp_path, prometheus=server.url)
+        yield server
+
+
+@pytest.fixture
+def other_gateway(gateway: Server, tmp_path: Path) -> Iterator[Server]:
+    """A second gateway of the same stack."""
+    for server in _serve():
+        _note(tmp_path, gateways=[gateway.url, server.url])
+        yield server
+
+
+def _note(run_dir: Path, **changes: Any) -> None:
+    """Write `stack.json` anew with *changes*."""
+    path = run_dir / "stack.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(known | changes), encoding="utf-8")
+
+
+@pytest.fixture
+def live(carousel: Callable[..., Result], tmp_path: Path) -> Iterator[FakeGateway]:
+    """A gateway that tells what happens, as the only one of the stack."""
+    with serving("gateway-1", samples.RINGS) as fake:
+        _note(tmp_path, gateway=fake.url, gateways=[fake.url])
+        yield fake
+
+
+@pytest.fixture
+def other_live(live: FakeGateway, tmp_path: Path) -> Iterator[FakeGateway]:
+    """A second one beside it."""
+    with serving("gateway-2", samples.RINGS) as fake:
+        _note(tmp_path, gateways=[live.url, fake.url])
+        yield fake
+
+
+@pytest.fixture
 def closed_port(gateway: Server) -> str:
     """An address where nobody listens."""
     import socket
@@ -124,8 +165,7 @@ def carousel(
     """The command, called with its arguments, for a stack of *gateway* and *storage*."""
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "admin").write_text("the-admin-token\n", encoding="ascii")
-    note = {"offset": 0, "gateway": gateway.url, "storage": storage.url}
-    (tmp_path / "stack.json").write_text(json.dumps(note), encoding="utf-8")
+    _note(tmp_path, offset=0, gateway=gateway.url, storage=storage.url)
     monkeypatch.setenv("CAROUSEL_RUN_DIR", str(tmp_path))
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from apps.cli import vitals
 from apps.telemetry import names, steps
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -93,6 +94,21 @@ def holed() -> dict[str, Any]:
             for n in (10, 11, 12)
         ],
     )
+
+
+_LOGGED_IN = {
+    1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 6, 9: 7, 10: 8, 11: 9, 12: 8, 13: 7, 14: 6, 15: 5, 16: 10, 17: 3,
+    18: 2, 19: 1,
+}  # fmt: skip
+"""The span that each step is logged in, as numbered in `_SPANS`."""
+
+
+def in_spans(shape: dict[str, Any]) -> dict[str, Any]:
+    """Return a journey whose steps name the spans of `trace`."""
+    for one in shape["steps"]:
+        number = _LOGGED_IN[one["n"]]
+        one["spanId"] = JOURNEY_ID if number == 1 else f"{number:016x}"
+    return shape
 
 
 def retried() -> dict[str, Any]:
@@ -208,20 +224,42 @@ def record(**changes: Any) -> dict[str, Any]:
 
 
 RINGS: dict[str, Any] = {
+    "gateway": "gateway-1",
     "rings": [
         {
             "service": "service1",
             "size": 2,
             "members": [
-                {"address": "127.0.0.1:8101", "node": "service1-1", "state": "linked", "reason": None, "picks": 50},
-                {"address": "127.0.0.1:8102", "node": "service1-2", "state": "linked", "reason": None, "picks": 50},
+                {
+                    "address": "127.0.0.1:8101",
+                    "node": "service1-1",
+                    "state": "linked",
+                    "reason": None,
+                    "picks": 50,
+                    "inFlight": 2,
+                },
+                {
+                    "address": "127.0.0.1:8102",
+                    "node": "service1-2",
+                    "state": "linked",
+                    "reason": None,
+                    "picks": 50,
+                    "inFlight": 2,
+                },
             ],
         },
         {
             "service": "service2",
             "size": 1,
             "members": [
-                {"address": "127.0.0.1:8201", "node": "service2-1", "state": "linked", "reason": None, "picks": 74},
+                {
+                    "address": "127.0.0.1:8201",
+                    "node": "service2-1",
+                    "state": "linked",
+                    "reason": None,
+                    "picks": 74,
+                    "inFlight": 0,
+                },
                 {
                     "address": "127.0.0.1:8202",
                     "node": "service2-2",
@@ -229,6 +267,9 @@ RINGS: dict[str, Any] = {
                     "reason": "the connection was refused",
                     "since": "2026-11-23T11:52:19.000+00:00",
                     "picks": 26,
+                    "inFlight": 0,
+                    "ejectedForS": 3.2,
+                    "ejections": 2,
                 },
                 {
                     "address": "127.0.0.1:8203",
@@ -240,7 +281,7 @@ RINGS: dict[str, Any] = {
                 },
             ],
         },
-    ]
+    ],
 }
 
 NODES: dict[str, Any] = {
@@ -256,3 +297,45 @@ NODES: dict[str, Any] = {
         )
     ]
 }
+
+
+def _vector(values: dict[str, float]) -> dict[str, Any]:
+    result = [{"metric": {"instance": node}, "value": [1_795_434_779, str(value)]} for node, value in values.items()]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+PROMETHEUS: dict[str, dict[str, Any]] = {
+    "rate": _vector({"gateway-1": 80.0, "service1-1": 20.0, "service1-2": 20.1, "service2-1": 40.0}),
+    "errors": _vector({"gateway-1": 0.96, "service1-1": 0.12}),
+    "p95_s": _vector({"gateway-1": 0.093, "service1-1": 0.088, "service1-2": 0.0912, "storage-1": float("nan")}),
+    "cpu": _vector({"gateway-1": 0.22, "service1-1": 0.09, "service2-1": 0.071, "storage-1": 0.305}),
+    "memory": _vector({"gateway-1": 64e6, "service1-1": 57.7e6, "service2-1": 58.1e6, "storage-1": 141e6}),
+}
+"""What Prometheus answers to each of the queries of `apps.cli.vitals`."""
+
+
+def prometheus_answer(asked: Any) -> tuple[int, dict[str, str], Any]:
+    """Answer as Prometheus does."""
+    query = dict(asked.query)["query"]
+    return 200, {}, next(PROMETHEUS[name] for name, known in vitals.QUERIES.items() if known == query)
+
+
+def _histogram(node: str, status: int, count: int, buckets: list[int]) -> dict[str, Any]:
+    return {
+        "name": "http.server.request.duration",
+        "node": node,
+        "attributes": {names.STATUS: status},
+        "count": count,
+        "bounds": [0.05, 0.1],
+        "buckets": buckets,
+    }
+
+
+METRICS: dict[str, Any] = {
+    "metrics": [
+        _histogram("service1-1", 200, 90, [50, 40, 0]),
+        _histogram("service1-1", 500, 10, [0, 10, 0]),
+        _histogram("service1-2", 200, 10, [0, 0, 10]),
+    ]
+}
+"""What storage answers for the durations of requests."""

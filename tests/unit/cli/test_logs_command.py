@@ -1,6 +1,7 @@
 """``carousel logs``: records that match, one line each, however many pages they fill."""
 
 import json
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,11 @@ from click.testing import Result
 from rich.text import Text
 
 from apps.cli import logline
-from apps.cli.errors import OK, USAGE
+from apps.cli.errors import OK, UNREACHABLE, USAGE
+from apps.cli.tailing import MOST_A_QUESTION, Tail
 from tests.unit.cli import samples
 from tests.unit.cli.conftest import Asked, Server
+from tests.unit.cli.program import finish, piped
 
 Carousel = Callable[..., Result]
 
@@ -162,3 +165,44 @@ def test_facts_come_before_words_that_only_repeat_the_step() -> None:
     line = logline.draw(logline.decode(samples.record()), width=80)
 
     assert line.plain.endswith("service2.response.sent              200 23.1 ms gatew…")
+
+
+def test_follow_goes_on_with_what_comes(storage: Server, carousel: Carousel) -> None:
+    """The newest first, oldest of them on top; then each record once, though every question reaches back."""
+    records = [samples.record(uid=f"{n:032x}", seq=n, time=f"2026-11-23T11:52:{n:02}.5Z") for n in range(1, 4)]
+
+    def answer(asked: Asked) -> tuple[int, dict[str, str], Any]:
+        query = dict(asked.query)
+        found = [one for one in records if one["time"] >= query.get("from", "")]
+        found.sort(key=lambda one: one["time"], reverse=query["order"] == "desc")
+        return 200, {}, {"logs": found[: int(query["limit"])], "next": None}
+
+    storage.answer = answer
+    with piped("logs", "--follow", "--limit", "2", "--json", "--node", "service2-1") as process:
+        assert process.stdout is not None
+        first = [json.loads(process.stdout.readline())["seq"] for _ in range(2)]
+        records.append(samples.record(uid=f"{9:032x}", seq=9, time="2026-11-23T11:52:02.9Z"))
+        late = json.loads(process.stdout.readline())["seq"]
+        code, rest, complaints = finish(process, signal.SIGINT)
+
+    assert ([2, 3], 9) == (first, late)
+    assert (OK, "", "") == (code, rest, complaints)
+    assert "2026-11-23T11:52:00.500000Z" == dict(storage.asked[1].query)["from"]
+
+
+def test_follow_at_a_storage_that_was_never_there_ends_in_3(carousel: Carousel) -> None:
+    """A storage that goes later is waited for; at the start nobody is."""
+    assert UNREACHABLE == carousel("logs", "--follow", "--storage", "127.0.0.1:1").exit_code
+
+
+def test_follow_remembers_no_more_than_it_must() -> None:
+    """What it remembers is bounded, and so is what one question gives."""
+    tail = Tail(lambda after: ({"uid": f"{n}", "time": ""} for n in range(MOST_A_QUESTION + 5)))
+
+    assert (MOST_A_QUESTION, 1) == (len(list(tail.new())), tail.skipped)
+
+
+@pytest.mark.parametrize("options", [["--until", "now"], ["--order", "desc"]])
+def test_follow_takes_no_end_and_no_order(carousel: Carousel, storage: Server, options: list[str]) -> None:
+    """They would contradict it."""
+    assert (USAGE, []) == (carousel("logs", "-f", *options).exit_code, storage.asked)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from apps.cli import journeys, spans, waterfall
-from apps.cli.spans import Span
+from apps.cli import bars, critical, journeys, spans, waterfall
+from apps.cli.spans import Span, Tick
 from tests.unit.cli import samples
 
 Golden = Callable[[str, list[Text]], None]
@@ -79,12 +79,12 @@ def _span(number: int, start: int, end: int, parent: int = 0) -> Span:
 )
 def test_a_bar_is_to_scale(start: int, end: int, expected: str) -> None:
     """A column is divided into eighths, and a span that took no time leaves a mark all the same."""
-    assert expected == waterfall.bar(_span(1, start, end), [], waterfall.Axis(0, 100, 10))
+    assert expected == bars.bar(_span(1, start, end), [], bars.Axis(0, 100, 10))
 
 
 def test_waiting_is_lighter_than_work() -> None:
     """Time in which a child ran is a line, the span's own is solid."""
-    assert "██──────██" == waterfall.bar(_span(1, 0, 100), [_span(2, 20, 80, 1)], waterfall.Axis(0, 100, 10))
+    assert "██━━━━━━██" == bars.bar(_span(1, 0, 100), [_span(2, 20, 80, 1)], bars.Axis(0, 100, 10))
 
 
 @given(
@@ -98,3 +98,60 @@ def test_any_trace_is_drawn_within_its_width(rows: list[tuple[int, int, int, int
     drawn = waterfall.draw(list(found.values()), width)
 
     assert [] == [line.plain for line in drawn if line.cell_len > width]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_log_records_are_ticks_and_a_node_without_spans_keeps_a_row(width: int, golden: Golden) -> None:
+    """Whose spans never came is loud, and what it logged or did not stands below."""
+    ways = journeys.decode(samples.journeys(samples.in_spans(samples.holed())))
+    known = spans.decode(samples.trace(8, 9))
+
+    lines = waterfall.draw(known, width, ticks=spans.ticks(ways), absent=spans.absent(ways, known))
+
+    assert [] == [line.plain for line in lines if line.cell_len > width]
+    golden(f"waterfall-absent-{width}", lines)
+
+
+def test_ticks_are_where_the_records_are() -> None:
+    """An error's tick hides another's; a bar too short for ticks keeps its shape, but for errors."""
+    axis = bars.Axis(0, 100, 10)
+
+    assert "┃███╳████┃" == bars.ticked(
+        "█" * 10, [Tick(0, False), Tick(99, False), Tick(45, False), Tick(41, True)], axis
+    )
+    assert "  ██" == bars.ticked("  ██", [Tick(25, False)], axis)
+    assert "  █╳" == bars.ticked("  ██", [Tick(35, True)], axis)
+
+
+def test_what_nobody_waited_for_is_off_the_critical_path() -> None:
+    """Two children side by side: the parent waited for the one that ended last."""
+    parent, long, short = _span(1, 0, 100), _span(2, 10, 90, 1), _span(3, 10, 30, 1)
+
+    path = critical.path(spans.tree([parent, long, short]))
+
+    assert {"1": 20, "2": 80} == {name: share.own_ns for name, share in path.items()}
+
+
+def test_work_that_goes_on_after_its_caller_gave_up_is_weak() -> None:
+    """The caller waited until its deadline, and no longer."""
+    parent, late = _span(1, 0, 50), _span(2, 10, 100, 1)
+
+    path = critical.path(spans.tree([parent, late]))
+    drawn = bars.bar(late, [], bars.Axis(0, 100, 10), until=path["2"].until)
+
+    assert (50, " ████▒▒▒▒▒") == (path["2"].until, drawn)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 1000), st.integers(0, 1000)), max_size=10)
+)
+def test_the_critical_path_is_as_long_as_its_roots(rows: list[tuple[int, int, int, int]]) -> None:
+    """Own times on it never add up to more than the roots took, whatever claims to be whose child."""
+    found = {number: _span(number, start, start + length, parent) for number, parent, start, length in rows}
+    branches = spans.tree(list(found.values()))
+
+    shares = critical.path(branches).values()
+
+    roots = sum(branch.span.end - branch.span.start for branch in branches if not branch.guides)
+    assert sum(share.own_ns for share in shares) <= roots
+    assert [] == [share for share in shares if share.own_ns < 0]
