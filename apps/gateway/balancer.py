@@ -241,10 +241,10 @@ class Balancer:
         self._note_room(member)
 
     def _note_room(self, member: Member) -> None:
-        room = member.room(self._policy)
-        if member.state in IN_RING and room is not None and member.in_flight >= room:
+        room = member.room(self._policy) if member.state in IN_RING else None
+        if room is not None and member.in_flight >= room:
             self._full.add(member)
-        else:
+        elif self._full:
             self._full.discard(member)
 
     def _ready(self, member: Member, node: str, is_warm: bool) -> list[Change | None]:
