@@ -21,6 +21,8 @@ from tests.e2e.traffic import Traffic
 SOAK_S = float(os.environ.get("CAROUSEL_SOAK_S") or "30")
 """Seconds of crashes; 300 stand for an hour with a crash a minute."""
 RATE = 50
+WARM_AFTER = 16
+"""Answers of each node after which it takes its full turn, with some to spare (ADR-0009: 10 good ones)."""
 SERVICES = ("service1", "service2")
 
 pytestmark = pytest.mark.timeout(300 + 2 * SOAK_S)
@@ -73,6 +75,7 @@ def test_from_one_to_eight_and_back_no_client_notices(growing: Stack, asked: Ask
         traffic.wait_for(10)
         for count in (2, 4, 8, 5, 2, 1):
             growing.scale(service1=count, service2=count)
+            traffic.wait_for(WARM_AFTER * count)
             with traffic.paused():
                 before = picks(growing)
             traffic.wait_for(max(60, 4 * count))
