@@ -10,7 +10,7 @@ import requests
 from deploy.native.stack import Stack
 from tests.e2e.support import Ask, eventually
 
-OFFSET = int(os.environ.get("CAROUSEL_TEST_PORT_OFFSET", "20000"))
+OFFSET = int(os.environ.get("CAROUSEL_TEST_PORT_OFFSET", "19500"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
