@@ -132,7 +132,8 @@ def test_a_stream_gives_its_place_back_when_its_client_is_gone(gateway: Gateway)
     """Soon, and not only with the next event."""
     with gateway.running():
         with gateway.open("GET", "/admin/stream") as stream:
-            assert (200, b": connected") == (stream.status_code, next(stream.iter_lines()))
+            lines = stream.iter_lines()  # the end of an iterator ends the connection
+            assert (200, b": connected") == (stream.status_code, next(lines))
             assert 503 == gateway.ask("GET", "/admin/stream")[0]
 
         give_up_at = time.monotonic() + 5
