@@ -12,6 +12,7 @@ One that drains gets nothing new; when nothing is in flight any more it is *drai
 import threading
 import time
 from collections.abc import Callable, Collection
+from itertools import islice
 from typing import Final
 
 from apps.gateway.errors import BoundReached, NotFound
@@ -32,6 +33,8 @@ from apps.gateway.ring import Ring
 
 MAX_MEMBERS: Final = 256
 """Members that one ring may have, in the ring or out of it."""
+SHOWN_OUTSIDE: Final = 8
+"""Members outside of the ring that a pick names."""
 _ADDED_BY: Final = {
     Source.CONFIG: "it is configured",
     Source.DNS: "its address is in DNS",
@@ -119,8 +122,17 @@ class Balancer:
             member.in_flight += 1
             self._note_room(member)
             skipped = [f"{one.node}: {'tried' if one in but else 'warming up'}" for one in pick.skipped]
-            skipped += [f"{one.name}: {one.reason or one.state}" for one in self._outside]
+            skipped += self._those_outside()
         return Picked(member, pick.size, tuple(skipped))
+
+    def _those_outside(self) -> list[str]:
+        """Return who is not in the ring and why, up to a number: this is said with every pick."""
+        shown = [
+            f"{one.name}: {one.state if one.state in LEAVING else one.reason}"
+            for one in islice(self._outside, SHOWN_OUTSIDE)
+        ]
+        more = len(self._outside) - len(shown)
+        return [*shown, f"and {more} more"] if more else shown
 
     def ended(self, member: Member) -> None:
         """Take note that a request which *member* was picked for is over, however it went."""

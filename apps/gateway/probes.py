@@ -6,6 +6,7 @@ are therefore looked at by other threads than the rest, and no member by two at 
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -26,6 +27,9 @@ FIRST_LOOK_S: Final = 1.0
 MAX_ANSWER_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 8
 _DRAINING: Final = "draining"
+_NAME: Final = re.compile(r"[!-~]{1,128}")
+_MAX_REASON: Final = 200
+_MAX_BUGS: Final = 2_000
 _log = logging.getLogger(__name__)
 
 Notice = Callable[[str, Member, Seen], None]
@@ -164,13 +168,14 @@ def seen_in(answer: Answer, service: str) -> Seen:
     if not isinstance(shape, dict) or shape.get("service") != service:
         return Seen(reason=f"/readyz is not that of a node of {service}")
     bugs = shape.get("bugs")
-    told_bugs = bugs if isinstance(bugs, str) else None
+    told_bugs = bugs if isinstance(bugs, str) and len(bugs) <= _MAX_BUGS else None
     if answer.status != 200:
         reasons = shape.get("reasons")
         told = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
         is_draining = shape.get("status") == _DRAINING
-        return Seen(None, told or f"/readyz answered {answer.status}", told_bugs, is_draining)
+        return Seen(None, told[:_MAX_REASON] or f"/readyz answered {answer.status}", told_bugs, is_draining)
     node = shape.get("node")
-    if not isinstance(node, str) or not node:
+    if not isinstance(node, str) or not _NAME.fullmatch(node):
+        # It would go into a header field and into every record.
         return Seen(reason="/readyz names no node")
-    return Seen(node[:200], "", told_bugs)
+    return Seen(node, "", told_bugs)

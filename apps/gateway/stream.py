@@ -68,12 +68,12 @@ class _Body:
 class _Client:
     """The other end of a stream, where the server tells its socket: a write alone would notice an end too late."""
 
-    def __init__(self, sock: socket.socket | None) -> None:
-        self._sock = sock
+    def __init__(self, sock: object) -> None:
+        self._sock = sock if isinstance(sock, socket.socket) else None
         self._poll = select.poll()
-        if sock is not None:
-            sock.settimeout(STUCK_S)
-            self._poll.register(sock, select.POLLIN)
+        if self._sock is not None:
+            self._sock.settimeout(STUCK_S)
+            self._poll.register(self._sock, select.POLLIN)
 
     def is_gone(self) -> bool:
         """Tell whether the client has closed its end."""

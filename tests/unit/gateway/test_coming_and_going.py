@@ -265,6 +265,19 @@ def test_a_held_member_gets_its_name_without_being_linked() -> None:
     assert ("node-c", State.DRAINED) == (member.node, member.state)
 
 
+def test_a_pick_names_a_few_of_those_outside_and_counts_the_rest() -> None:
+    """A record of each request must not grow with the members that are away."""
+    scene = Scene("a")
+    scene.balancer.drain(scene.balancer.add("drained:1")[0])
+    for number in range(9):
+        scene.balancer.add(f"n{number}:1")
+
+    picked = scene.balancer.pick()
+
+    assert picked is not None
+    assert ("drained:1: drained", "and 2 more", 9) == (picked.skipped[0], picked.skipped[-1], len(picked.skipped))
+
+
 def test_the_bugs_that_a_node_tells_are_kept() -> None:
     """Also while it is not ready; a probe that tells none changes nothing."""
     scene = Scene()
