@@ -1,4 +1,4 @@
-"""The admin API of a gateway, as far as the native stack needs it: the members of its rings."""
+"""The admin API of a gateway, as far as the native stack needs it: the members of its rings, and orders for bugs."""
 
 from __future__ import annotations
 
@@ -86,6 +86,26 @@ class Gateway:
             AdminError: it was refused.
         """
         self._ask("DELETE", _path(service, address), expected=(204, 404))
+
+    def bug_orders(self) -> Mapping[str, str]:
+        """Return the rates of bugs that are ordered, by target.
+
+        Raises:
+            AdminError: the gateway does not answer as it should.
+        """
+        shape = self._ask("GET", "/admin/bugs", expected=(200,))
+        try:
+            return {str(order["target"]): str(order["rates"]) for order in shape["orders"]}
+        except (KeyError, TypeError) as error:
+            raise AdminError(f"{self.url}/admin/bugs does not tell what is ordered") from error
+
+    def order_bugs(self, target: str, rates: str) -> None:
+        """Order bugs for a service or a node; one that the gateway does not know is no error.
+
+        Raises:
+            AdminError: it was refused.
+        """
+        self._ask("PUT", f"/admin/bugs/{quote(target, safe='')}", {"rates": rates}, expected=(200, 404))
 
     def _ask(self, method: str, path: str, body: Any = None, *, expected: tuple[int, ...]) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.token}"}

@@ -40,6 +40,8 @@ APP_KEYS = (
     "CAROUSEL_EJECT_AFTER",
     "CAROUSEL_EJECTION_S",
     "CAROUSEL_PROBE_INTERVAL_S",
+    "CAROUSEL_DNS_INTERVAL_S",
+    "CAROUSEL_WARM_UP",
 )
 """Variables that are handed to the apps as they are, where they are set."""
 

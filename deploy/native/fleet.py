@@ -79,6 +79,7 @@ class Fleet:
             self.keeper.add([program.name for program in new])
             ready = readiness.wait_all(new, self.keeper, READY_LIMIT_S)
             self._link([program for program in new if program.service in IN_RINGS])
+            self._hand_on_bugs([program for program in new if program.service == "gateway"])
         except BaseException as error:
             self._take_back(new, before)
             if isinstance(error, (NotReady, AdminError, KeeperError)):
@@ -102,6 +103,13 @@ class Fleet:
             for program in new:
                 gateway.add(program.service, address_of(program))
         self.wait_linked(new)
+
+    def _hand_on_bugs(self, new: Sequence[Program]) -> None:
+        urls = {f"http://{address_of(program)}" for program in new}
+        others = [gateway for gateway in self.gateways() if gateway.url not in urls]
+        takers = [gateway for gateway in self.gateways() if gateway.url in urls]
+        if new and others:
+            hand_on_bugs(others[0], takers)
 
     def wait_linked(self, nodes: Sequence[Program]) -> None:
         """Wait until each of *nodes* is in the ring of every gateway.
@@ -254,6 +262,17 @@ class Fleet:
         """Write down which processes are the stack's now."""
         pids = {name: one.pid for name, one in self.keeper.states().items() if one.pid}
         processes.note(self._config.run_dir, {"supervisord": self.keeper.pid(), **pids})
+
+
+def hand_on_bugs(giver: Gateway, takers: Sequence[Gateway]) -> None:
+    """Give the gateways *takers* the orders for bugs that *giver* has: each gateway keeps its own.
+
+    Raises:
+        AdminError: one of them does not answer as it should.
+    """
+    for target, rates in giver.bug_orders().items():
+        for gateway in takers:
+            gateway.order_bugs(target, rates)
 
 
 def _stop_limit_s(programs: Sequence[Program]) -> float:

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from apps.web.faults import KINDS
 from tests.load.admin import AdminError
 
 LEDGER = "load-chaos.json"
@@ -90,7 +89,7 @@ def planned(seed: int, seconds: float, members: Mapping[str, Sequence[Mapping[st
     }
     drains = [(service, node, address) for service, nodes in named.items() if len(nodes) > 1 for node, address in nodes]
     targets = [(service, target) for service, nodes in named.items() for target in (service, *(n for n, _ in nodes))]
-    kinds = [rates for kind, rates in BUGS.items() if kind in KINDS]
+    kinds = tuple(BUGS.values())
     deeds = []
     dice = random.Random(f"{seed} bugs")
     for begin, end in _turns(dice, seconds) if targets else ():

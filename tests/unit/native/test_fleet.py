@@ -31,6 +31,7 @@ class FakeGateway:
 
     port: int
     rings: dict[str, dict[str, dict[str, object]]] = field(default_factory=lambda: {"service1": {}, "service2": {}})
+    bugs: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     refuses: str = ""
     links: bool = True
@@ -43,6 +44,8 @@ class FakeGateway:
             return 409, {"status": 409, "detail": "it is full"}
         if path == "/admin/rings":
             return 200, {"gateway": "g", "rings": [self._ring(service) for service in self.rings]}
+        if path.startswith("/admin/bugs"):
+            return self._bugs(method, path, body)
         _, _, _, service, _, *rest = path.split("/")
         ring = self.rings[service]
         if not rest:
@@ -58,6 +61,11 @@ class FakeGateway:
             return 200, ring[address]
         del ring[address]
         return 204, None
+
+    def _bugs(self, method: str, path: str, body: bytes) -> tuple[int, object]:
+        if method == "PUT":
+            self.bugs[path.rpartition("/")[2]] = json.loads(body)["rates"]
+        return 200, {"orders": [{"target": target, "rates": rates} for target, rates in self.bugs.items()]}
 
     def _ring(self, service: str) -> dict[str, object]:
         members = [dict(one) for one in self.rings[service].values()]
@@ -184,7 +192,7 @@ def serving(fake):
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_DELETE = _do
+        do_GET = do_POST = do_PUT = do_DELETE = _do
 
         def log_message(self, *_):
             pass
@@ -297,6 +305,16 @@ def test_a_taken_port_is_named_before_anything_is_done(world, monkeypatch):
     with pytest.raises(FleetError, match=r"port 8103 of service1-3 is taken by nginx \(pid 7\)\. Nothing was changed"):
         scale(there.fleet, {"service1": 3})
     assert there.events == []
+
+
+def test_a_gateway_that_comes_gets_the_orders_for_bugs_of_another() -> None:
+    """Each gateway keeps its own; a bug that is ordered must not depend on which one looks after a node."""
+    giver, taker = FakeGateway(free_port(), bugs={"service2": "slow=0.1", "service1-1": "error=1"}), FakeGateway(0)
+    taker.port = free_port()
+    with serving(giver), serving(taker):
+        there = [Gateway(f"http://127.0.0.1:{one.port}", "token", 0.0) for one in (giver, taker)]
+        fleets.hand_on_bugs(there[0], there[1:])
+    assert taker.bugs == giver.bugs
 
 
 def test_a_gateway_that_comes_begins_clean_and_service1_learns_of_it_one_by_one(world):
