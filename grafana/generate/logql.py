@@ -7,7 +7,7 @@ with underscores for dots. Loki keeps no EventName: steps are found by carousel_
 from typing import Final
 
 ALL: Final = '{service_namespace="carousel"}'
-OF_TRACE: Final = f'{ALL} | trace_id="${{trace_id:raw}}" | trace_id!=""'
+OF_TRACE: Final = f'{ALL} | trace_id=`${{trace_id:raw}}` | trace_id!=""'
 """The records of one trace; none while no id is given (a record without a trace has the id "")."""
 STEPS_OF_TRACE: Final = f'{OF_TRACE} | carousel_step!=""'
 CHOSEN: Final = (

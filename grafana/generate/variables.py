@@ -40,7 +40,11 @@ def trace_id() -> dashboard.TextBoxVariable:
 
 def text() -> dashboard.TextBoxVariable:
     """Return `text`, a text box."""
-    variable = dashboard.TextBoxVariable("text").label("Text").description("Words of the message; case does not matter")
+    variable = (
+        dashboard.TextBoxVariable("text")
+        .label("Text")
+        .description("Words of the message as they stand there; case does not matter, and no backquotes")
+    )
     return variable.default_value("").current(_only(""))
 
 
