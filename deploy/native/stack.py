@@ -12,14 +12,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 
 from deploy.native import canary as canaries
 from deploy.native import engines as engine_table
-from deploy.native import listeners, processes, programs, readiness, render, state, tokens
+from deploy.native import grafana, listeners, processes, programs, readiness, render, state, tokens
 from deploy.native.canary import Canary, CanaryError
 from deploy.native.config import StackConfig
 from deploy.native.engines import ENGINES, Found
@@ -184,7 +184,7 @@ class Stack:
             listed = programs.listed(self.config, engines)
         report.prometheus = engines.prometheus_url if any(one.service == "collector" for one in listed) else None
         self._render(listed, engines)
-        waited = [program for program in listed if program.starts_by_itself]
+        waited = [program for program in listed if program.starts_by_itself and program.awaited]
         with self._phase(report, "start", "every program to be ready"):
             self._begun = True
             pid = self.keeper.start()
@@ -206,9 +206,10 @@ class Stack:
             if one.binary is None:
                 engine = ENGINES[one.engine]
                 report.notes.append(f"no {engine.title} ({one.where}): {engine.without}")
-        collector, prometheus = (found[name].binary if name in found else None for name in ("collector", "prometheus"))
-        url = self.config.url("prometheus")
-        return Engines(collector, prometheus, url if prometheus else None)
+        binaries = {name: one.binary for name, one in found.items()}
+        prometheus = binaries.get("prometheus")
+        url = self.config.url("prometheus") if prometheus else None
+        return Engines(binaries.get("collector"), prometheus, url, grafana=binaries.get("grafana"))
 
     def _beside_the_users(self, listed: Sequence[Program], engines: Engines, report: Report) -> Engines:
         """Return *engines* without those whose place an engine of the user's holds.
@@ -228,10 +229,10 @@ class Stack:
                     f"the Prometheus at {url} ({owner}) is used as it is: it gets our metrics by remote write, "
                     "but does not scrape our nodes (no `up`)"
                 )
-                engines = Engines(engines.collector, None, url)
+                engines = replace(engines, prometheus=None, prometheus_url=url)
             else:
                 report.notes.append(f"the Prometheus at {url} ({owner}) is left alone: {why}; so none is written to")
-                engines = Engines(engines.collector, None, None)
+                engines = replace(engines, prometheus=None, prometheus_url=None)
             taken = [one for one in taken if one.program != "prometheus-1"]
         if "collector-1" in held and listeners.is_otlp(url := self.config.url("collector", "collector-http")):
             owner = next(one.owner for one in taken if one.program == "collector-1")
@@ -239,8 +240,13 @@ class Stack:
                 f"the OTLP receiver at {url} ({owner}) is left alone: it does not feed our storage; "
                 f"so {ENGINES['collector'].without}"
             )
-            engines = Engines(None, engines.prometheus, engines.prometheus_url)
+            engines = replace(engines, collector=None)
             taken = [one for one in taken if one.program != "collector-1"]
+        if "grafana-1" in held:
+            one = next(one for one in taken if one.program == "grafana-1")
+            report.notes.append(f"{one.words()}: left alone, and {ENGINES['grafana'].without}")
+            engines = replace(engines, grafana=None)
+            taken = [one for one in taken if one.program != "grafana-1"]
         if taken:
             lines = "\n  ".join(one.words() for one in taken)
             raise StackError(
@@ -254,6 +260,8 @@ class Stack:
             folder.mkdir(parents=True, exist_ok=True)
         config.run_dir.chmod(0o700)
         tokens.ensure(config.run_dir)
+        if engines.grafana is not None:
+            grafana.prepare(config.run_dir)
         state.write_whole(config.run_dir / "supervisord.conf", render.supervisor(config, listed), 0o600)
         state.write_programs(config, listed)
         static = (ROOT / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
@@ -385,7 +393,7 @@ class Stack:
             StackError: one was not, in *limit_s*.
         """
         listed = [one for one in state.read_programs(self.config) if one.starts_by_itself]
-        wanted = [one for one in listed if nodes is None or one.name in nodes]
+        wanted = [one for one in listed if (one.awaited if nodes is None else one.name in nodes)]
         try:
             readiness.wait_all(wanted, self.keeper, limit_s)
         except NotReady as error:

@@ -125,7 +125,7 @@ def test_the_variables_offer_what_runs_and_chain(stack: Stack) -> None:
             kept = [re.search(of["regex"].strip("/"), job) for job in label_values(stack, of["query"])]
             return {found[1] for found in kept if found}
 
-        eventually(lambda: {"gateway", "service1", "service2", "storage"} <= services(), "the services", 30)  # noqa: B023
+        eventually(lambda: {"gateway", "service1", "service2", "storage"} <= services(), "the services", 30)
         query = there["node"]["query"]
         of_one = Variables({"service": "service1"}, {"service": ".+"}).into(query)
         of_all = Variables({"service": ALL}, {"service": there["service"]["allValue"]}).into(query)
