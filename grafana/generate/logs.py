@@ -5,7 +5,17 @@ from grafana_foundation_sdk.builders import dashboard, timeseries
 from grafana.generate import links, logql, palette, queries, variables
 from grafana.generate.links import NODE, OVERVIEW, TRACE, to
 from grafana.generate.logql import CHOSEN
-from grafana.generate.panels import About, AnyPanel, chart, coloured, coloured_by_app, limits, number, records
+from grafana.generate.panels import (
+    About,
+    AnyPanel,
+    chart,
+    coloured,
+    coloured_by_app,
+    leads_to_nodes,
+    limits,
+    number,
+    records,
+)
 
 NOTHING = "nothing matches: widen the time or the choice above. Is Loki running? make status"
 
@@ -70,7 +80,7 @@ def _nodes() -> timeseries.Panel:
         bars=True,
         source=queries.LOKI,
     )
-    return coloured_by_app(panel, engines=True)
+    return leads_to_nodes(coloured_by_app(panel, engines=True), "service_instance_id")
 
 
 def _records() -> AnyPanel:

@@ -13,6 +13,7 @@ from grafana.generate.panels import (
     coloured_by_app,
     column,
     graph,
+    leads_to_nodes,
     limits,
     linked,
     listing,
@@ -204,7 +205,7 @@ def _rings() -> list[timeseries.Panel]:
         nodes.override_by_regexp(f"/^{service} (linked|probation)$/", palette.shades(colour))
     nodes.override_by_regexp("/ ejected$/", palette.fixed(palette.ERROR))
     nodes.override_by_regexp("/ joining$/", palette.fixed(palette.SLOW))
-    return [nodes, coloured_by_app(picks), coloured(bugs, palette.BUGS)]
+    return [nodes, leads_to_nodes(coloured_by_app(picks), "carousel_peer"), coloured(bugs, palette.BUGS)]
 
 
 def _nodes() -> table.Panel:

@@ -26,7 +26,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ThresholdsMode,
 )
 
-from grafana.generate import palette
+from grafana.generate import links, palette
 from grafana.generate.queries import LOKI, PROMETHEUS, TEMPO, Query
 
 P = TypeVar("P", stat.Panel, timeseries.Panel, table.Panel, logs.Panel, nodegraph.Panel, dashboard.Panel)
@@ -152,6 +152,11 @@ def coloured(panel: P, colours: Mapping[str, str]) -> P:
     for name, colour in colours.items():
         panel.override_by_name(name, palette.fixed(colour))
     return panel
+
+
+def leads_to_nodes(panel: timeseries.Panel, label: str) -> timeseries.Panel:
+    """Let every series lead to the node that its *label* names."""
+    return panel.data_links([links.to_node(f"${{__field.labels.{label}}}")])
 
 
 def column(panel: table.Panel, name: str, **properties: object) -> table.Panel:

@@ -14,6 +14,7 @@ from grafana.generate.panels import (
     coloured,
     coloured_by_app,
     column,
+    leads_to_nodes,
     limits,
     listing,
     number,
@@ -171,7 +172,7 @@ def _apps() -> list[timeseries.Panel]:
         [queries.series(by_signal("otelcol_receiver_accepted_{items}_total"), "{{signal}}")],
         stacked=True,
     )
-    return [coloured_by_app(waiting), dropped, coloured(received, COLOURS)]
+    return [leads_to_nodes(coloured_by_app(waiting), "instance"), dropped, coloured(received, COLOURS)]
 
 
 def _collector() -> list[timeseries.Panel]:
@@ -305,4 +306,5 @@ def _processes() -> list[timeseries.Panel]:
         "s",
         [queries.series('max by (instance) (scrape_duration_seconds{job=~"carousel/.+"})', "{{instance}}")],
     )
+    leads_to_nodes(scrapes, "instance")
     return [coloured_by_app(panel, engines=True) for panel in (memory, cpu, scrapes)]
