@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from string import ascii_uppercase
+from typing import TypeVar
 
 from grafana_foundation_sdk.builders import common, dashboard, logs, nodegraph, stat, table, timeseries
 from grafana_foundation_sdk.models.common import (
@@ -32,9 +33,6 @@ from grafana.generate.queries import LOKI, PROMETHEUS, TEMPO, Query
 P = TypeVar("P", stat.Panel, timeseries.Panel, table.Panel, logs.Panel, nodegraph.Panel, dashboard.Panel)
 AnyPanel = stat.Panel | timeseries.Panel | table.Panel | logs.Panel | nodegraph.Panel | dashboard.Panel
 
-WIDTH: Final = 24
-"""Columns of a board."""
-
 
 @dataclass(frozen=True)
 class About:
@@ -54,7 +52,7 @@ class About:
 def _frame(panel: P, about: About, source: DataSourceRef, queries: Sequence[Query]) -> P:
     panel.title(about.title).description(about.says).no_value(about.empty).links(list(about.onward))
     panel.span(about.wide).height(about.high).datasource(source)
-    for letter, query in zip("ABCDEFGHIJ", queries, strict=False):
+    for letter, query in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(query.ref_id(letter))
     return panel
 
