@@ -119,18 +119,18 @@ def label_values(stack: Stack, query: str) -> list[str]:
 def test_the_variables_offer_what_runs_and_chain(stack: Stack) -> None:
     """The services without their prefix; of a service its nodes; of all services all nodes."""
     for uid in ("carousel-node", "carousel-logs"):
-        there = variables(boards()[uid])
+        service, node = (variables(boards()[uid])[name] for name in ("service", "node"))
 
-        def services(of: dict[str, Any] = there["service"]) -> set[str]:
+        def services(of: dict[str, Any] = service) -> set[str]:
             kept = [re.search(of["regex"].strip("/"), job) for job in label_values(stack, of["query"])]
             return {found[1] for found in kept if found}
 
-        eventually(lambda: {"gateway", "service1", "service2", "storage"} <= services(), "the services", 30)
-        query = there["node"]["query"]
-        of_one = Variables({"service": "service1"}, {"service": ".+"}).into(query)
-        of_all = Variables({"service": ALL}, {"service": there["service"]["allValue"]}).into(query)
-        assert ["service1-1", "service1-2"] == label_values(stack, of_one)
-        assert {"gateway-1", "service2-1", "storage-1"} <= set(label_values(stack, of_all))
+        def nodes(chosen: str, query: str = node["query"], everything: str = service["allValue"]) -> set[str]:
+            return set(label_values(stack, Variables({"service": chosen}, {"service": everything}).into(query)))
+
+        eventually(lambda ask=services: {"gateway", "service1", "service2", "storage"} <= ask(), "the services", 30)
+        eventually(lambda ask=nodes: ask("service1") == {"service1-1", "service1-2"}, "the nodes of service 1", 30)
+        eventually(lambda ask=nodes: {"gateway-1", "service2-1", "storage-1"} <= ask(ALL), "the nodes of all", 30)
 
 
 TO_METRICS = data_sources()["tempo"]["jsonData"]["tracesToMetrics"]
