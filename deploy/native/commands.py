@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from deploy.native import loading, logs, restarting, scaling, status
+from deploy.native import grafana, loading, logs, restarting, scaling, state, status
 from deploy.native.begin import HANDED_OVER
 from deploy.native.config import ConfigError
 from deploy.native.programs import LOAD
@@ -125,8 +125,21 @@ def _tell_addresses(progress: Progress, stack: Stack, report: Report) -> None:
     progress.say()
     for name, address, what in rows:
         progress.say(f"  {name:<11} {address:<24} {what}")
-    progress.say("  Grafana     joins with the container stack in a later version; it is not started natively now")
+    for line in _grafana_lines(stack):
+        progress.say(line)
     progress.say("  next        make status · make logs · make stop · .venv/bin/carousel --help")
+
+
+def _grafana_lines(stack: Stack) -> list[str]:
+    """Return where the boards are, or what it takes to have them."""
+    config = stack.config
+    if not any(program.service == "grafana" for program in state.read_programs(config)):
+        return ["  Grafana     is not here: make doctor says how to get it, docs/grafana.md what it shows"]
+    url = config.url("grafana")
+    return [
+        f"  {'grafana':<11} {url:<24} the boards, in a moment: read without a password",
+        f"  {'':<11} {'':<24} as admin: the password is in {grafana.password_file(config.run_dir)}",
+    ]
 
 
 def _tell_canary(progress: Progress, stack: Stack, report: Report) -> None:

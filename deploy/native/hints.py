@@ -42,6 +42,12 @@ LINES: Mapping[str, Mapping[str, str]] = {
         "macos": "brew install prometheus",
         "wsl": "sudo apt-get install prometheus",
     },
+    "grafana": {
+        "debian": "the package of grafana.com's repository (sudo apt-get install grafana)",
+        "fedora": "sudo dnf install grafana",
+        "macos": "brew install grafana",
+        "wsl": "the package of grafana.com's repository (sudo apt-get install grafana)",
+    },
 }
 
 

@@ -46,7 +46,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
     OTEL_ and CAROUSEL_ variables of the user's shell, Python's own, and proxies: all traffic is on this machine.
     """
-    dropped = ("OTEL_", "CAROUSEL_", "PYTHON", "LOCUST_", "GUNICORN_", "SUPERVISOR_")
+    dropped = ("OTEL_", "CAROUSEL_", "PYTHON", "LOCUST_", "GUNICORN_", "SUPERVISOR_", "GF_")
     proxies = ("http_proxy", "https_proxy", "all_proxy")
     kept = {
         key: value

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from deploy.native import grafana
 from deploy.native.config import APP_KEYS, StackConfig
 from deploy.native.tools import ROOT
 from deploy.native.venv import PYTHON
@@ -40,6 +41,8 @@ class Program:
     stop_wave: int = 1
     """Programs of a lower wave are stopped first: those that send before those that receive."""
     starts_by_itself: bool = True
+    awaited: bool = True
+    """Whether the stack may be used only when this one is ready; its readiness is shown either way."""
     stop_seconds: int = 8
     stop_signal: str = "TERM"
 
@@ -53,6 +56,7 @@ class Engines:
     prometheus: Path | None = None
     prometheus_url: str | None = None
     """The Prometheus to write to and to ask: ours, or one of the user's."""
+    grafana: Path | None = None
 
 
 def listed(config: StackConfig, engines: Engines) -> list[Program]:
@@ -66,6 +70,8 @@ def listed(config: StackConfig, engines: Engines) -> list[Program]:
         programs.append(_collector(config, engines))
     if engines.prometheus is not None:
         programs.append(_prometheus(config, engines.prometheus))
+    if engines.grafana is not None:
+        programs.append(_grafana(config, engines))
     if config.load_rate > 0:
         programs.append(_load(config))
     return programs
@@ -198,6 +204,23 @@ def _prometheus(config: StackConfig, binary: Path) -> Program:
         ports=(("http", port),),
         ready_url=config.url("prometheus") + "/-/ready",
         stop_wave=3,
+    )
+
+
+def _grafana(config: StackConfig, engines: Engines) -> Program:
+    # Tempo, Loki and Alertmanager may come and go: their data sources are where they would be.
+    addresses = {name: config.url(name) for name in ("tempo", "loki", "alertmanager")}
+    addresses["prometheus"] = engines.prometheus_url or config.url("prometheus")
+    port = config.port("grafana")
+    return Program(
+        name="grafana-1",
+        service="grafana",
+        command=grafana.command(Path(str(engines.grafana))),
+        env=grafana.environment(config.run_dir, config.listen_host, port, addresses),
+        ports=(("http", port),),
+        ready_url=config.url("grafana") + "/api/health",
+        # Its first start makes a database, which takes longer than anybody should wait for the demo.
+        awaited=False,
     )
 
 

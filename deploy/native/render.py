@@ -14,6 +14,7 @@ from deploy.native.config import ConfigError, StackConfig
 from deploy.native.programs import IN_RINGS, KEPT_BY, LOAD, Program
 from deploy.native.tools import ROOT
 
+UNSCRAPED = (LOAD, "prometheus", "grafana", *IN_RINGS)
 LOG_BYTES = "10MB"
 LOG_BACKUPS = 1
 
@@ -96,7 +97,7 @@ def targets(programs: Sequence[Program], host: str) -> dict[str, str]:
     """Return Prometheus's target files by name: each program with its job and its instance, but those in rings."""
     files = {}
     for program in programs:
-        if program.service in (LOAD, "prometheus", *IN_RINGS):
+        if program.service in UNSCRAPED:
             continue
         ports = dict(program.ports)
         kind, port = ("engines", ports["metrics"]) if "metrics" in ports else ("apps", ports["http"])

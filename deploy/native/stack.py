@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,7 @@ from deploy.native import canary as canaries
 from deploy.native import engines as engine_table
 from deploy.native import (
     files,
+    grafana,
     listeners,
     processes,
     programs,
@@ -199,7 +200,7 @@ class Stack:
             listed = programs.listed(self.config, engines)
         report.prometheus = engines.prometheus_url if any(one.service == "collector" for one in listed) else None
         self._render(listed, engines)
-        waited = [program for program in listed if program.starts_by_itself]
+        waited = [program for program in listed if program.starts_by_itself and program.awaited]
         with self._phase(report, "start", "every program to be ready"):
             self._begun = True
             pid = self.keeper.start()
@@ -221,9 +222,10 @@ class Stack:
             if one.binary is None:
                 engine = ENGINES[one.engine]
                 report.notes.append(f"no {engine.title} ({one.where}): {engine.without}")
-        collector, prometheus = (found[name].binary if name in found else None for name in ("collector", "prometheus"))
-        url = self.config.url("prometheus")
-        return Engines(collector, prometheus, url if prometheus else None)
+        binaries = {name: one.binary for name, one in found.items()}
+        prometheus = binaries.get("prometheus")
+        url = self.config.url("prometheus") if prometheus else None
+        return Engines(binaries.get("collector"), prometheus, url, grafana=binaries.get("grafana"))
 
     def _beside_the_users(self, listed: Sequence[Program], engines: Engines, report: Report) -> Engines:
         """Return *engines* without those whose place an engine of the user's holds.
@@ -243,10 +245,10 @@ class Stack:
                     f"the Prometheus at {url} ({owner}) is used as it is: it gets our metrics by remote write, "
                     "but does not scrape our nodes (no `up`)"
                 )
-                engines = Engines(engines.collector, None, url)
+                engines = replace(engines, prometheus=None, prometheus_url=url)
             else:
                 report.notes.append(f"the Prometheus at {url} ({owner}) is left alone: {why}; so none is written to")
-                engines = Engines(engines.collector, None, None)
+                engines = replace(engines, prometheus=None, prometheus_url=None)
             taken = [one for one in taken if one.program != "prometheus-1"]
         if "collector-1" in held and listeners.is_otlp(url := self.config.url("collector", "collector-http")):
             owner = next(one.owner for one in taken if one.program == "collector-1")
@@ -254,8 +256,13 @@ class Stack:
                 f"the OTLP receiver at {url} ({owner}) is left alone: it does not feed our storage; "
                 f"so {ENGINES['collector'].without}"
             )
-            engines = Engines(None, engines.prometheus, engines.prometheus_url)
+            engines = replace(engines, collector=None)
             taken = [one for one in taken if one.program != "collector-1"]
+        if "grafana-1" in held:
+            one = next(one for one in taken if one.program == "grafana-1")
+            report.notes.append(f"{one.words()}: left alone, and {ENGINES['grafana'].without}")
+            engines = replace(engines, grafana=None)
+            taken = [one for one in taken if one.program != "grafana-1"]
         if taken:
             lines = "\n  ".join(one.words() for one in taken)
             raise StackError(
@@ -272,6 +279,8 @@ class Stack:
         for stale in (config.run_dir / "state").glob("gateway-*.json"):
             # What a gateway kept is for its own restart; a stack begins with what its configuration says.
             stale.unlink()
+        if engines.grafana is not None:
+            grafana.prepare(config.run_dir)
         files.lay(config, listed)
 
     def _check(self, report: Report) -> None:
@@ -412,7 +421,7 @@ class Stack:
             StackError: one was not, in *limit_s*.
         """
         listed = [one for one in state.read_programs(self.config) if one.starts_by_itself]
-        wanted = [one for one in listed if nodes is None or one.name in nodes]
+        wanted = [one for one in listed if (one.awaited if nodes is None else one.name in nodes)]
         try:
             readiness.wait_all(wanted, self.keeper, limit_s)
         except NotReady as error:

@@ -90,7 +90,7 @@ def _faults(programs: Sequence[Program], states: dict[str, State]) -> list[str]:
             continue
         elif not state.pid:
             words.append(f"{program.name} is {state.state.lower()}")
-        elif (why := why_not_ready(program)) is not None:
+        elif program.awaited and (why := why_not_ready(program)) is not None:
             words.append(f"{program.name} (pid {state.pid}) is not ready: {why}")
     return words
 

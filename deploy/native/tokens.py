@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 NAMES = ("admin", "service")
 
 
-def ensure(run_dir: Path) -> list[Path]:
-    """Make the token files that are missing under `secrets/`; return the ones made."""
+def ensure(run_dir: Path, names: Sequence[str] = NAMES) -> list[Path]:
+    """Make the files of *names* that are missing under `secrets/`; return the ones made."""
     folder = run_dir / "secrets"
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     made = []
-    for name in NAMES:
+    for name in names:
         path = folder / name
         if path.exists() and path.stat().st_size > 0:
             path.chmod(0o600)

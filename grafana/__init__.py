@@ -1,0 +1,1 @@
+"""Grafana: its settings, its provisioning, and the boards, which `grafana.generate` writes."""
