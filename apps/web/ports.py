@@ -14,6 +14,16 @@ PORTS = {
     "collector-health": 13133,
     "collector-metrics": 8888,
     "prometheus": 9090,
+    "alertmanager": 9093,
+    "grafana": 3000,
+    "loki": 3100,
+    "loki-grpc": 9095,
+    "tempo": 3200,
+    "tempo-otlp": 4319,
+    "tempo-grpc": 9096,
+    "tempo-gossip": 7946,
+    "mongodb": 27017,
+    "meilisearch": 7700,
 }
 
 MAX_REPLICAS = 99

@@ -9,13 +9,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.native import clean, doctor, engines, golang, hints, venv
-from deploy.native.engines import ENGINES, Found
+from deploy.native.engines import ENGINES, Engine, Found
 from deploy.native.progress import Progress, seconds
 from deploy.native.tools import ROOT, ToolError, Tools, interrupt_on_signals, remove
 
@@ -84,8 +84,9 @@ def _begin(command: str, rest: list[str], needs: Needs, began: float) -> int:
     phases: dict[str, float] = {}
     if needs.environment is not None:
         with Progress() as progress:
+            wanted = [engine for engine in ENGINES.values() if needs.engines and not engine.on_demand]
             try:
-                made = make(Tools(engines.TOOLS_FOLDER), progress, needs.environment, needs.engines)
+                made = make(Tools(engines.TOOLS_FOLDER), progress, needs.environment, wanted)
             except ToolError as error:
                 progress.say(f"cannot go on: {error}", "red")
                 return 1
@@ -97,7 +98,7 @@ def _begin(command: str, rest: list[str], needs: Needs, began: float) -> int:
 def _engines() -> int:
     with Progress() as progress:
         try:
-            made = make(Tools(engines.TOOLS_FOLDER), progress, "run", True)
+            made = make(Tools(engines.TOOLS_FOLDER), progress, "run", list(ENGINES.values()))
         except ToolError as error:
             progress.say(f"cannot go on: {error}", "red")
             return 1
@@ -107,7 +108,7 @@ def _engines() -> int:
                 progress.say(line)
             if name in made.phases:
                 progress.say(f"    took {seconds(made.phases[name])}")
-    return 0 if all(found.binary for found in made.found.values()) else 1
+    return 0 if all(found.binary for name, found in made.found.items() if ENGINES[name].get) else 1
 
 
 def describe(found: Found, here: str | None) -> list[str]:
@@ -128,18 +129,17 @@ class Made:
     phases: dict[str, float]
 
 
-def make(tools: Tools, progress: Progress, kind: str, with_engines: bool) -> Made:
-    """Make the environment of *kind* and, if asked, get the engines, all at the same time.
+def make(tools: Tools, progress: Progress, kind: str, wanted: Sequence[Engine]) -> Made:
+    """Make the environment of *kind* and get the engines in *wanted*, all at the same time.
 
     Raises:
         ToolError: the environment cannot be made. An engine that cannot be got is no error: it is in the answer.
     """
     environment = venv.Environment(tools, kind)
-    wanted = list(ENGINES.values()) if with_engines else []
     phases: dict[str, float] = {}
     if venv.fits(kind):
         found = {engine.name: engines.find(engine, tools) for engine in wanted}
-        if all(one.binary for one in found.values()):
+        if all(one.binary or ENGINES[name].get is None for name, one in found.items()):
             return Made(found, phases)
 
     def timed(name: str, what: str, work: Callable[[], Found | bool]) -> Found | bool:
@@ -152,7 +152,7 @@ def make(tools: Tools, progress: Progress, kind: str, with_engines: bool) -> Mad
             progress.say(f"  {name}: {seconds(spent)}")
         return result
 
-    def getter(engine: engines.Engine) -> Callable[[], Found]:
+    def getter(engine: Engine) -> Callable[[], Found]:
         return lambda: engines.find_or_get(engine, tools, environment.installer)
 
     pool = ThreadPoolExecutor(max_workers=1 + len(wanted), thread_name_prefix="make")
@@ -175,6 +175,6 @@ def make(tools: Tools, progress: Progress, kind: str, with_engines: bool) -> Mad
         pool.shutdown(wait=True, cancel_futures=True)
     results = {name: future.result() for name, future in engine_futures.items()}
     got = {name: one for name, one in results.items() if isinstance(one, Found)}
-    if all(one.binary for one in got.values()):
+    if all(one.binary or ENGINES[name].get is None for name, one in got.items()):
         remove(tools.folder / golang.CACHES)
     return Made(got, phases)

@@ -69,13 +69,18 @@ def engine(name: str, tools: Tools) -> Finding:
     over = tuple(f"passed over: {words}" for words in found.passed_over)
     if found.binary is not None:
         return Finding(name, "ok", f"{found.binary} ({found.where})", over)
-    getting = f"`make demo` or `make engines` gets it ({row.takes}); if that fails, {row.without}"
+    if row.get is None:
+        getting = row.without
+    elif row.on_demand:
+        getting = f"`make engines` gets it ({row.takes}); {row.without}"
+    else:
+        getting = f"`make demo` or `make engines` gets it ({row.takes}); if that fails, {row.without}"
     return Finding(name, "note", f"{found.where}; {getting}", (*over, *hints.lines(name, hints.system())))
 
 
 def ports(config: StackConfig) -> list[Finding]:
     """Look at every port of the stack; a stack of ours that runs there already is no fault."""
-    programs = listed(config, Engines(Path("collector"), Path("prometheus"), "there"))
+    programs = listed(config, Engines(Path("collector"), Path("prometheus"), "there", Path("loki"), Path("tempo")))
     wanted = [(program.name, name, port) for program in programs for name, port in program.ports]
     taken = listeners.taken(config.listen_host, wanted)
     own = str(config.run_dir)
@@ -88,7 +93,7 @@ def ports(config: StackConfig) -> list[Finding]:
     findings = []
     for one in foreign:
         # An engine of the user's is used or left alone; anything else is in the way.
-        verdict = "note" if one.program in ("prometheus-1", "collector-1") else "bad"
+        verdict = "note" if one.program in ("prometheus-1", "collector-1", "loki-1", "tempo-1") else "bad"
         findings.append(Finding("ports", verdict, one.words(), hint))
     return findings
 

@@ -1,4 +1,4 @@
-"""The engines: one table, one rule. On the PATH if it fits, else in `.tools/`, else got.
+"""The engines: one table, one rule. On the PATH if it fits, else in `.tools/`, else got (where it can be).
 
 What is missing is named, with the line that gets it and what the stack does without it; nothing is ever silently
 thinner. A new engine is a row of `ENGINES`. Standard library only.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.native import collector, prometheus
+from deploy.native import collector, loki, prometheus, tempo
 from deploy.native.tools import ROOT, ToolError, Tools, key_of
 
 TOOLS_FOLDER = ROOT / ".tools"
@@ -36,7 +36,12 @@ class Engine:
     key: Callable[[], str]
     misfit: Callable[[Path], str | None]
     """Why a binary will not do; None when it will. May take seconds."""
-    get: Callable[[Tools, Callable[[], list[str]]], Path]
+    get: Callable[[Tools, Callable[[], list[str]]], Path] | None = None
+    """Gets it; None: it comes from the user's own machine or not at all."""
+    on_demand: bool = False
+    """Only `make engines` gets it: it takes long, and the demo is whole without it."""
+    variable: str | None = None
+    """The environment variable that names its binary; it goes before the PATH."""
     asks: tuple[Path, ...] = ()
     """Files whose change makes an earlier verdict of `misfit` stale."""
 
@@ -68,7 +73,7 @@ ENGINES: Mapping[str, Engine] = {
             key=collector.build_key,
             misfit=collector.misfit,
             get=collector.build,
-            asks=(collector.CONFIG,),
+            asks=(collector.CONFIG, *collector.OVERLAYS.values()),
         ),
         Engine(
             name="prometheus",
@@ -81,6 +86,32 @@ ENGINES: Mapping[str, Engine] = {
             misfit=prometheus.misfit,
             get=prometheus.unpack,
         ),
+        Engine(
+            name="loki",
+            title="Loki",
+            commands=(loki.COMMAND,),
+            wanted=loki.VERSION,
+            takes="building it takes about six minutes, once",
+            without="logs are in storage only; no LogQL",
+            key=loki.build_key,
+            misfit=loki.misfit,
+            get=loki.build,
+            on_demand=True,
+            asks=(loki.CONFIG,),
+        ),
+        Engine(
+            name="tempo",
+            title="Tempo",
+            commands=("tempo",),
+            wanted=f"{tempo.OLDEST[0]}.{tempo.OLDEST[1]} or newer",
+            takes="it is not got, only found",
+            without="traces are in storage only; no TraceQL and no service map in Prometheus",
+            key=tempo.key,
+            misfit=tempo.misfit,
+            on_demand=True,
+            variable="CAROUSEL_TEMPO_BIN",
+            asks=(tempo.CONFIG,),
+        ),
     )
 }
 
@@ -88,14 +119,11 @@ ENGINES: Mapping[str, Engine] = {
 def find(engine: Engine, tools: Tools) -> Found:
     """Return what there is of *engine* without getting anything."""
     passed_over: list[str] = []
-    for command in engine.commands:
-        where = shutil.which(command, path=tools.environ.get("PATH"))
-        if where is None:
-            continue
-        why = _verdict(engine, Path(where), tools)
+    for binary, where in _offered(engine, tools):
+        why = _verdict(engine, binary, tools)
         if why is None:
-            return Found(engine.name, Path(where), "PATH", tuple(passed_over))
-        passed_over.append(f"{where}: {why}")
+            return Found(engine.name, binary, where, tuple(passed_over))
+        passed_over.append(f"{binary}: {why}")
     home = tools.home(engine.name, engine.key())
     binary = home / engine.commands[0]
     if binary.exists():
@@ -107,6 +135,16 @@ def find(engine: Engine, tools: Tools) -> Found:
     reason = _reason_file(tools, engine)
     why_not = reason.read_text(encoding="utf-8") if reason.exists() else "not there"
     return Found(engine.name, None, why_not, tuple(passed_over))
+
+
+def _offered(engine: Engine, tools: Tools) -> Iterator[tuple[Path, str]]:
+    """Yield the binaries that are not ours, the one that is asked for by name first, each with where it is."""
+    named = tools.environ.get(engine.variable) if engine.variable else None
+    if named and (whole := shutil.which(named, path=tools.environ.get("PATH"))):
+        yield Path(whole), engine.variable or ""
+    for command in engine.commands:
+        if where := shutil.which(command, path=tools.environ.get("PATH")):
+            yield Path(where), "PATH"
 
 
 def find_all(tools: Tools | None = None, names: Iterable[str] = ENGINES) -> dict[str, Found]:
@@ -122,7 +160,7 @@ def find_or_get(engine: Engine, tools: Tools, pip: Callable[[], list[str]]) -> F
         Cancelled: the one who waits gave up.
     """
     found = find(engine, tools)
-    if found.binary is not None or found.in_vain:
+    if found.binary is not None or found.in_vain or engine.get is None:
         return found
     reason = _reason_file(tools, engine)
     with tools.locked(engine.name):

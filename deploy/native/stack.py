@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -131,6 +131,12 @@ class Stack:
         url = state.read_note(self.config).get("prometheus")
         return str(url) if url else None
 
+    @property
+    def engine_addresses(self) -> dict[str, str]:
+        """The base address of Loki and of Tempo, of each that this stack runs."""
+        note = state.read_note(self.config)
+        return {name: str(note[name]) for name in ("loki", "tempo") if note.get(name)}
+
     def token(self, name: str) -> str:
         """Return the token *name* (admin, service)."""
         return (self.config.run_dir / "secrets" / name).read_text(encoding="ascii").strip()
@@ -184,7 +190,7 @@ class Stack:
             listed = programs.listed(self.config, engines)
         report.prometheus = engines.prometheus_url if any(one.service == "collector" for one in listed) else None
         self._render(listed, engines)
-        waited = [program for program in listed if program.starts_by_itself]
+        waited = [program for program in listed if program.starts_by_itself and program.awaited]
         with self._phase(report, "start", "every program to be ready"):
             self._begun = True
             pid = self.keeper.start()
@@ -202,13 +208,15 @@ class Stack:
             self._note_pids(pid)
 
     def _engines(self, found: Mapping[str, Found], report: Report) -> Engines:
+        found = {name: one for name, one in found.items() if name not in self.config.without}
         for one in found.values():
             if one.binary is None:
                 engine = ENGINES[one.engine]
                 report.notes.append(f"no {engine.title} ({one.where}): {engine.without}")
-        collector, prometheus = (found[name].binary if name in found else None for name in ("collector", "prometheus"))
-        url = self.config.url("prometheus")
-        return Engines(collector, prometheus, url if prometheus else None)
+        binaries = {name: one.binary for name, one in found.items()}
+        prometheus = binaries.get("prometheus")
+        url = self.config.url("prometheus") if prometheus else None
+        return Engines(binaries.get("collector"), prometheus, url, binaries.get("loki"), binaries.get("tempo"))
 
     def _beside_the_users(self, listed: Sequence[Program], engines: Engines, report: Report) -> Engines:
         """Return *engines* without those whose place an engine of the user's holds.
@@ -228,10 +236,10 @@ class Stack:
                     f"the Prometheus at {url} ({owner}) is used as it is: it gets our metrics by remote write, "
                     "but does not scrape our nodes (no `up`)"
                 )
-                engines = Engines(engines.collector, None, url)
+                engines = replace(engines, prometheus=None, prometheus_url=url)
             else:
                 report.notes.append(f"the Prometheus at {url} ({owner}) is left alone: {why}; so none is written to")
-                engines = Engines(engines.collector, None, None)
+                engines = replace(engines, prometheus=None, prometheus_url=None)
             taken = [one for one in taken if one.program != "prometheus-1"]
         if "collector-1" in held and listeners.is_otlp(url := self.config.url("collector", "collector-http")):
             owner = next(one.owner for one in taken if one.program == "collector-1")
@@ -239,8 +247,14 @@ class Stack:
                 f"the OTLP receiver at {url} ({owner}) is left alone: it does not feed our storage; "
                 f"so {ENGINES['collector'].without}"
             )
-            engines = Engines(None, engines.prometheus, engines.prometheus_url)
+            engines = replace(engines, collector=None)
             taken = [one for one in taken if one.program != "collector-1"]
+        for name in ("loki", "tempo"):
+            if f"{name}-1" in held:
+                one = next(one for one in taken if one.program == f"{name}-1")
+                report.notes.append(f"{one.words()}: left alone, and {ENGINES[name].without}")
+                engines = replace(engines, **{name: None})
+                taken = [one for one in taken if one.program != f"{name}-1"]
         if taken:
             lines = "\n  ".join(one.words() for one in taken)
             raise StackError(
@@ -250,7 +264,11 @@ class Stack:
 
     def _render(self, listed: Sequence[Program], engines: Engines) -> None:
         config = self.config
-        for folder in (config.logs, config.data / "prometheus", config.run_dir / "prometheus" / "targets"):
+        for folder in (
+            config.logs,
+            *(config.data / name for name in ("prometheus", "loki", "tempo")),
+            config.run_dir / "prometheus" / "targets",
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         config.run_dir.chmod(0o700)
         tokens.ensure(config.run_dir)
@@ -385,7 +403,7 @@ class Stack:
             StackError: one was not, in *limit_s*.
         """
         listed = [one for one in state.read_programs(self.config) if one.starts_by_itself]
-        wanted = [one for one in listed if nodes is None or one.name in nodes]
+        wanted = [one for one in listed if (one.awaited if nodes is None else one.name in nodes)]
         try:
             readiness.wait_all(wanted, self.keeper, limit_s)
         except NotReady as error:

@@ -90,20 +90,22 @@ def _faults(programs: Sequence[Program], states: dict[str, State]) -> list[str]:
             continue
         elif not state.pid:
             words.append(f"{program.name} is {state.state.lower()}")
-        elif (why := why_not_ready(program)) is not None:
+        elif program.awaited and (why := why_not_ready(program)) is not None:
             words.append(f"{program.name} (pid {state.pid}) is not ready: {why}")
     return words
 
 
 def write_note(config: StackConfig, programs: Sequence[Program], prometheus: str | None) -> None:
     """Write `stack.json`: where this stack's parts are."""
-    has_collector = any(program.service == "collector" for program in programs)
+    services = {program.service for program in programs}
+    has_collector = "collector" in services
     note: dict[str, Any] = {
         "offset": config.offset,
         "gateway": config.url("gateway"),
         "storage": config.url("storage"),
         "prometheus": prometheus,
         "collector": config.url("collector", "collector-http") if has_collector else None,
+        **{name: config.url(name) if name in services else None for name in ("loki", "tempo")},
         "nodes": [program.name for program in programs if program.ready_url and program.command[1:2] == ("-m",)],
         "startedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

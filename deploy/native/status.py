@@ -45,7 +45,7 @@ def row(program: Program, seen: State | None, why: str | None, now: float) -> Ro
         return Row((program.name, words, "–", "–", ports, "–" if well else "no: it does not run"), well)
     ready = "–" if program.ready_url is None else "yes" if why is None else f"no: {why}"
     cells = (program.name, seen.state.lower(), str(seen.pid), uptime(now - seen.since), ports, ready)
-    return Row(cells, why is None)
+    return Row(cells, why is None or not program.awaited)
 
 
 def table(rows: Sequence[Row], colour: bool) -> str:
