@@ -3,7 +3,7 @@ PYTHON ?= python3
 NATIVE := $(PYTHON) deploy/native/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status logs doctor engines load setup test check fmt clean distclean
+.PHONY: help demo stop status logs doctor engines load compose-up compose-down setup test check fmt clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
@@ -28,6 +28,12 @@ engines: ## get every engine that can be had natively into .tools/
 
 load: ## locust against the running stack; USERS=10 RATE=20 TIME=60s, WEB=1 for its page
 	@USERS=$(USERS) RATE=$(RATE) TIME=$(TIME) WEB=$(WEB) $(NATIVE) load
+
+compose-up: ## the whole stack in containers, with Grafana, proved by one request; CAROUSEL_MONGODB=1, ARGS="--scale service1=3"
+	@$(NATIVE) compose-up $(ARGS)
+
+compose-down: ## stop the containers; ARGS=--volumes forgets what they kept
+	@$(NATIVE) compose-down $(ARGS)
 
 setup: ## make .venv with everything for development
 	@$(NATIVE) setup

@@ -24,6 +24,7 @@ PORTS = {
     "tempo-gossip": 7946,
     "mongodb": 27017,
     "meilisearch": 7700,
+    "locust": 8089,
 }
 
 MAX_REPLICAS = 99

@@ -20,7 +20,7 @@ import psutil
 from deploy.native import canary as canaries
 from deploy.native import engines as engine_table
 from deploy.native import listeners, processes, programs, readiness, render, state, tokens
-from deploy.native.canary import Canary, CanaryError
+from deploy.native.canary import Canary, CanaryError, Stores
 from deploy.native.config import StackConfig
 from deploy.native.engines import ENGINES, Found
 from deploy.native.keeper import Keeper, KeeperError
@@ -289,7 +289,7 @@ class Stack:
             canaries.find(
                 self.config,
                 report.canary,
-                report.prometheus,
+                Stores(report.prometheus),
                 CANARY_LIMIT_S,
                 lambda lacks: self._progress.now("canary", f"the canary: {lacks}"),
             )
