@@ -29,7 +29,7 @@ engines: ## get every engine that can be had natively into .tools/
 load: ## locust against the running stack; USERS=10 RATE=20 TIME=60s, WEB=1 for its page
 	@USERS=$(USERS) RATE=$(RATE) TIME=$(TIME) WEB=$(WEB) $(NATIVE) load
 
-compose-up: ## the whole stack in containers, with Grafana, proved by one request; CAROUSEL_MONGODB=1, ARGS="--scale service1=3"
+compose-up: ## the whole stack in containers, with Grafana, proved by one request; CAROUSEL_STORE=mongodb, ARGS="--scale service1=3"
 	@$(NATIVE) compose-up $(ARGS)
 
 compose-down: ## stop the containers; ARGS=--volumes forgets what they kept

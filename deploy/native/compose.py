@@ -24,7 +24,7 @@ from deploy.native.tools import ROOT, ask
 
 FILE = ROOT / "deploy" / "compose.yaml"
 OLDEST = (2, 20)
-"""The first Compose that lets a dependency have no container (MongoDB and Meilisearch where they are not asked for)."""
+"""The first Compose with `include` and with dependencies that may be absent (MongoDB, Meilisearch)."""
 WAIT_S = 600
 """Seconds until every container must be healthy, from the moment the images are there."""
 CANARY_LIMIT_S = 60.0
@@ -43,8 +43,11 @@ PUBLISHED: Mapping[str, str] = {
     "CAROUSEL_PUBLISHED_LOCUST": "locust",
 }
 """The variables of published ports, each with its row of the table of ports."""
-SWITCHES = ("CAROUSEL_MONGODB", "CAROUSEL_MEILISEARCH")
-"""1 starts the service of that name and tells storage of it; empty does not."""
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "CAROUSEL_STORE": ("sqlite", "mongodb"),
+    "CAROUSEL_SEARCH": ("none", "meilisearch"),
+}
+"""What storage keeps its records in and what searches beside it, the default first; files of Compose bear the names."""
 
 
 class ComposeError(Exception):
@@ -55,11 +58,11 @@ def environment(environ: Mapping[str, str], config: StackConfig) -> dict[str, st
     """Return the environment that Compose is run in: *environ* with the published ports of the offset.
 
     Raises:
-        ConfigError: a switch is something other than 1 or empty.
+        ConfigError: a choice is none of those there are.
     """
-    for key in SWITCHES:
-        if environ.get(key, "") not in ("", "1"):
-            raise ConfigError(f"{key}={environ[key]!r}: expected 1, or nothing")
+    for key, choices in CHOICES.items():
+        if environ.get(key, "") not in ("", *choices):
+            raise ConfigError(f"{key}={environ[key]!r}: expected {' or '.join(choices)}")
     ports = {key: str(port(name, config.offset)) for key, name in PUBLISHED.items()}
     return {**environ, **ports}
 
