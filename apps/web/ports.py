@@ -21,7 +21,6 @@ PORTS = {
     "tempo": 3200,
     "tempo-otlp": 4319,
     "tempo-grpc": 9096,
-    "tempo-gossip": 7946,
     "mongodb": 27017,
     "meilisearch": 7700,
     "locust": 8089,

@@ -208,7 +208,7 @@ def _loki(config: StackConfig, binary: Path) -> Program:
 
 
 def _tempo(config: StackConfig, engines: Engines) -> Program:
-    names = ("tempo-otlp", "tempo-grpc", "tempo-gossip")
+    names = ("tempo-otlp", "tempo-grpc")
     return Program(
         name="tempo-1",
         service="tempo",
@@ -218,7 +218,6 @@ def _tempo(config: StackConfig, engines: Engines) -> Program:
             "CAROUSEL_TEMPO_PORT": str(config.port("tempo")),
             "CAROUSEL_TEMPO_OTLP_PORT": str(config.port("tempo-otlp")),
             "CAROUSEL_TEMPO_GRPC_PORT": str(config.port("tempo-grpc")),
-            "CAROUSEL_TEMPO_GOSSIP_PORT": str(config.port("tempo-gossip")),
             "CAROUSEL_TEMPO_DIR": str(config.data / "tempo"),
             "CAROUSEL_PROMETHEUS_WRITE": f"{engines.prometheus_url or config.url('prometheus')}/api/v1/write",
         },

@@ -21,7 +21,6 @@ EXAMPLE_ENV: Mapping[str, str] = {
     "CAROUSEL_TEMPO_HOST": "127.0.0.1",
     "CAROUSEL_TEMPO_PORT": "3200",
     "CAROUSEL_TEMPO_GRPC_PORT": "9096",
-    "CAROUSEL_TEMPO_GOSSIP_PORT": "7946",
     "CAROUSEL_TEMPO_OTLP_PORT": "4319",
     "CAROUSEL_PROMETHEUS_WRITE": "http://127.0.0.1:9090/api/v1/write",
 }
@@ -57,6 +56,6 @@ def misfit(binary: Path) -> str | None:
         return f"{version[0]}.{version[1]} is older than {OLDEST[0]}.{OLDEST[1]}, which tempo/tempo.yaml is made for"
     with tempfile.TemporaryDirectory(prefix="carousel-") as folder:
         env = {**EXAMPLE_ENV, "CAROUSEL_TEMPO_DIR": folder}
-        if ask(command(binary, "-config.verify"), env=env) is None:
+        if ask(command(binary, "-config.verify=true"), env=env) is None:
             return f"its -config.verify refuses tempo/tempo.yaml (made for {VERSION})"
     return None
