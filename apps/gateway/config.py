@@ -6,22 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from apps.gateway.balancer import Policy
+from apps.gateway.members import Policy
+from apps.gateway.membership import parse_members
 from apps.web.guards import read_token
 from apps.web.node import NodeConfig
 from apps.web.ports import port
 from apps.web.settings import Settings
 
 DEFAULT_ENTITIES: Final = ("orders", "payments", "deliveries")
-_ADDRESS: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
-
-
-def _addresses(value: str) -> tuple[str, ...]:
-    items = tuple(dict.fromkeys(item.strip() for item in value.split(",") if item.strip()))
-    for item in items:
-        if not _ADDRESS.fullmatch(item) or not 1 <= int(item.rpartition(":")[2]) <= 65_535:
-            raise ValueError(f"{item!r} is not host:port")
-    return items
 
 
 def _entities(value: str) -> tuple[str, ...]:
@@ -43,9 +35,9 @@ class GatewayConfig:
     admin_token: str = field(repr=False)
     """Asked for where rings are looked into."""
     service1_members: tuple[str, ...] = ()
-    """``host:port`` of each replica of service 1."""
+    """``host:port`` of each replica of service 1; ``dns+host:port`` for every address of a name."""
     service2_members: tuple[str, ...] = ()
-    """``host:port`` of each replica of service 2."""
+    """The same of service 2."""
     entities: tuple[str, ...] = DEFAULT_ENTITIES
     """Business entities that the client API serves."""
     deadline_ms: int = 5_000
@@ -54,8 +46,21 @@ class GatewayConfig:
     """Whether a request may order a bug by ``X-Carousel-Fault``."""
     probe_interval_s: float = 0.5
     """Seconds between two looks at each member's ``/readyz``."""
+    dns_interval_s: float = 3.0
+    """Seconds between two look-ups of each name among the members."""
     policy: Policy = field(default_factory=Policy)
-    """When a member is ejected."""
+    """When a member is ejected, and how it is warmed up."""
+
+    @property
+    def state_file(self) -> Path:
+        """Where orders are kept over a restart."""
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", self.node.node)
+        return self.node.run_dir / "state" / f"{name}.json"
+
+    @property
+    def streams(self) -> int:
+        """Event streams that may be open at once: each holds a thread. None where there are fewer than four."""
+        return self.node.threads // 4
 
     @property
     def admitted(self) -> int:
@@ -73,16 +78,16 @@ class GatewayConfig:
         node = NodeConfig.from_env("gateway", environ, threads=32)
         offset = settings.whole("CAROUSEL_PORT_OFFSET", 0)
         secrets = node.run_dir / "secrets"
-        form = "a comma-separated list of host:port"
+        form = "a comma-separated list of host:port or dns+host:port"
         return cls(
             node=node,
             service_token=read_token(settings.file("CAROUSEL_SERVICE_TOKEN_FILE", secrets / "service")),
             admin_token=read_token(settings.file("CAROUSEL_ADMIN_TOKEN_FILE", Path(secrets / "admin"))),
             service1_members=settings.parsed(
-                "CAROUSEL_SERVICE1_MEMBERS", (f"127.0.0.1:{port('service1', offset)}",), _addresses, form
+                "CAROUSEL_SERVICE1_MEMBERS", (f"127.0.0.1:{port('service1', offset)}",), parse_members, form
             ),
             service2_members=settings.parsed(
-                "CAROUSEL_SERVICE2_MEMBERS", (f"127.0.0.1:{port('service2', offset)}",), _addresses, form
+                "CAROUSEL_SERVICE2_MEMBERS", (f"127.0.0.1:{port('service2', offset)}",), parse_members, form
             ),
             entities=settings.parsed(
                 "CAROUSEL_ENTITIES", DEFAULT_ENTITIES, _entities, "a comma-separated list of names"
@@ -90,8 +95,10 @@ class GatewayConfig:
             deadline_ms=settings.whole("CAROUSEL_DEADLINE_MS", 5_000, at_least=100, at_most=60_000),
             fault_headers=settings.flag("CAROUSEL_FAULT_HEADERS", False),
             probe_interval_s=settings.number("CAROUSEL_PROBE_INTERVAL_S", 0.5, at_least=0.05, at_most=60),
+            dns_interval_s=settings.number("CAROUSEL_DNS_INTERVAL_S", 3.0, at_least=0.1, at_most=3_600),
             policy=Policy(
                 failures=settings.whole("CAROUSEL_EJECT_AFTER", 5, at_least=1, at_most=1_000),
                 ejection_s=settings.number("CAROUSEL_EJECTION_S", 2.0, at_least=0.1, at_most=600),
+                warm_up=settings.whole("CAROUSEL_WARM_UP", 10, at_most=1_000),
             ),
         )

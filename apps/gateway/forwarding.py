@@ -7,7 +7,7 @@ made here, never taken from a client.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from opentelemetry.trace import Span, SpanContext
 from requests.structures import CaseInsensitiveDict
 
 from apps.gateway.admission import RetryBudget
-from apps.gateway.balancer import Balancer, Member, Picked
+from apps.gateway.balancer import Balancer
+from apps.gateway.members import Member, Picked
 from apps.telemetry import names, steps
 from apps.telemetry.steps import Leg, Step
 from apps.telemetry.trail import Trail
@@ -127,6 +128,7 @@ class Forwarder:
         budget: how many retries there may be.
         fair_s: a node that had less time than that, in seconds, is not blamed for a deadline: a client may ask for
             as little as it likes, and must not empty the ring by it.
+        on_pick: called with each pick, for those who watch.
     """
 
     def __init__(
@@ -136,12 +138,14 @@ class Forwarder:
         session: requests.Session,
         budget: RetryBudget,
         fair_s: float = 0.0,
+        on_pick: Callable[[Trail, Leg, Picked], None] = lambda trail, leg, picked: None,
     ) -> None:
         self._balancer = balancer
         self._legs = legs
         self._session = session
         self._budget = budget
         self._fair_s = fair_s
+        self._on_pick = on_pick
 
     def forward(self, trail: Trail, outgoing: Outgoing, deadline: Deadline) -> Result:
         """Send *outgoing* to one node after the other until one answers well or nothing more may be tried."""
@@ -153,11 +157,14 @@ class Forwarder:
             picked = self._balancer.pick(tried)
             if picked is None:
                 return self._nobody(numbered)
-            request = self._request(outgoing, picked.member, deadline, len(tried), failed_span)
-            tried = (*tried, picked.member)
-            self._log_pick(numbered, picked)
-            is_fair = deadline.left_s() >= self._fair_s
-            result, may_go_on = self._try(Attempt(numbered, picked.member, request, deadline, tried, is_fair))
+            try:
+                request = self._request(outgoing, picked.member, deadline, len(tried), failed_span)
+                tried = (*tried, picked.member)
+                self._log_pick(numbered, picked)
+                is_fair = deadline.left_s() >= self._fair_s
+                result, may_go_on = self._try(Attempt(numbered, picked.member, request, deadline, tried, is_fair))
+            finally:
+                self._balancer.ended(picked.member)
             if not may_go_on:
                 return result
             failed_span = request.span_context
@@ -192,6 +199,7 @@ class Forwarder:
             {names.PEER: node, names.RING_SIZE: picked.ring_size, names.RING_SKIPPED: list(picked.skipped)},
         )
         trail.step(self._legs.sent, {names.PEER: node})
+        self._on_pick(trail, self._legs.leg, picked)
 
     def _try(self, attempt: Attempt) -> tuple[Result, bool]:
         """Ask one node. Return how that ended, and whether the next one may be asked."""

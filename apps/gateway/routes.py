@@ -1,20 +1,20 @@
-"""The gateway's URLs: the client API, the call back of service 1, and a look into the rings."""
+"""The gateway's URLs: the client API, and the call back of service 1."""
 
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 from opentelemetry import baggage, context
 from opentelemetry._logs import SeverityNumber
 
 from apps.gateway.admission import Admission
-from apps.gateway.balancer import Balancer
 from apps.gateway.config import GatewayConfig
+from apps.gateway.feed import Feed
 from apps.gateway.fields import for_client, for_replica
 from apps.gateway.forwarding import NO_NODE, Forwarder, Outgoing, Result
+from apps.gateway.shapes import request_shape
 from apps.telemetry import names, steps
 from apps.telemetry.steps import Leg
 from apps.telemetry.trail import Recorder, Trail, without_our_baggage
@@ -39,7 +39,7 @@ class Gateway:
     admission: Admission
     to_service1: Forwarder
     to_service2: Forwarder
-    balancers: tuple[Balancer, ...]
+    feed: Feed
 
 
 def gateway_blueprint(gateway: Gateway) -> Blueprint:
@@ -69,12 +69,6 @@ def gateway_blueprint(gateway: Gateway) -> Blueprint:
     @blueprint.after_app_request
     def identify(answer: Response) -> Response:
         return _identified(answer, config) if request.path.startswith("/api/") else answer
-
-    @blueprint.get("/internal/rings")
-    def rings() -> Response:
-        if not bears(config.admin_token, config.service_token):
-            return unauthorized()
-        return jsonify({"rings": [_ring_shape(balancer) for balancer in gateway.balancers]})
 
     return blueprint
 
@@ -106,26 +100,32 @@ def _client_request(gateway: Gateway, entity: str) -> Response:
     started = time.monotonic()
     trail = gateway.recorder.entrance(entity, request.method, _synthetic())
     trail.step(steps.CLIENT_RECEIVED, {names.PEER: "client", names.PATH: request.path, names.ROUTE: "/api/<entity>"})
+    result: Result | None = None
     if gateway.admission.enter():
         try:
-            answer = _answer(_to_service1(gateway, trail), gateway.config)
+            result = _to_service1(gateway, trail)
+            answer = _answer(result, gateway.config)
         except Exception as error:
             # A bug of the gateway's own: the client gets its answer, and the journey its end, all the same.
             answer = own_error(error)
         finally:
             gateway.admission.leave()
     else:
-        answer = _answer(_shed(trail, gateway.admission.limit), gateway.config)
+        result = _shed(trail, gateway.admission.limit)
+        answer = _answer(result, gateway.config)
+    duration_ms = monotonic_ms(started)
     fields: dict[str, Any] = {
         names.PEER: "client",
         names.STATUS: answer.status_code,
-        names.DURATION_MS: monotonic_ms(started),
+        names.DURATION_MS: duration_ms,
     }
     is_error = answer.status_code >= 500
     if is_error:
         # As on the span and on the duration metric: why it failed is told where it failed.
         fields[names.ERROR_TYPE] = str(answer.status_code)
     trail.step(steps.CLIENT_ANSWERED, fields, severity=SeverityNumber.ERROR if is_error else SeverityNumber.INFO)
+    if gateway.feed.is_watched:
+        gateway.feed.publish("request", request_shape(trail, result, answer.status_code, duration_ms))
     return answer
 
 
@@ -212,18 +212,3 @@ def _identified(answer: Response, config: GatewayConfig) -> Response:
     answer.headers.setdefault("Via", f"1.1 {config.node.node}")
     answer.headers.setdefault(headers.SERVED_BY, config.node.node)
     return answer
-
-
-def _ring_shape(balancer: Balancer) -> dict[str, Any]:
-    members = [
-        {
-            "address": member.address,
-            "node": member.node or None,
-            "state": member.state.value,
-            "reason": member.reason or None,
-            "since": datetime.fromtimestamp(member.since, UTC).isoformat(timespec="milliseconds"),
-            "picks": member.picks,
-        }
-        for member in balancer.members()
-    ]
-    return {"service": balancer.service, "size": len(balancer), "members": members}

@@ -41,8 +41,9 @@ EXPORT_TIMEOUT_S = 4
 """For one export of the metrics with its retries; the next collection brings the same counters again."""
 EARLY_COLLECTIONS = 4
 """Collections of the metrics, a second apart, right after a start."""
-UNTRACED_URLS = "/healthz$,/readyz$,/metrics$,/v1/(logs|traces|metrics)$"
-"""Routes that make no spans and no duration metric: probes, scrapes and ingest would feed on themselves."""
+UNTRACED_URLS = "/healthz$,/readyz$,/metrics$,/v1/(logs|traces|metrics)$,/internal/targets$,/admin/stream$"
+"""Routes that make no spans and no duration metric: probes, scrapes, ingest and event streams would feed on
+themselves."""
 
 
 def resource_of(config: TelemetryConfig) -> Resource:

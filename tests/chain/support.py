@@ -5,6 +5,9 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,8 +18,8 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from apps.gateway.app import create_service as create_gateway
-from apps.gateway.balancer import Policy
 from apps.gateway.config import GatewayConfig
+from apps.gateway.members import Policy
 from apps.service1.app import create_service as create_service1
 from apps.service1.config import Service1Config
 from apps.service2.app import create_service as create_service2
@@ -88,6 +91,7 @@ class Chain:
     threads: int = 32
     fault_headers: bool = True
     policy: Policy = field(default_factory=Policy)
+    run_dir: Path = field(default_factory=lambda: Path(mkdtemp(prefix="carousel-chain-")))
     network: Network = field(default_factory=Network)
     telemetry: dict[str, Telemetry] = field(default_factory=dict)
     address: dict[str, str] = field(default_factory=dict)
@@ -97,7 +101,7 @@ class Chain:
         for number in range(1, self.replicas + 1):
             self._add_service1(number, session)
             self._add_service2(number)
-        node = NodeConfig("gateway", "gateway-1", threads=self.threads)
+        node = NodeConfig("gateway", "gateway-1", threads=self.threads, run_dir=self.run_dir)
         config = GatewayConfig(
             node=node,
             service_token=SERVICE_TOKEN,
@@ -165,8 +169,8 @@ class Chain:
         return serve(self.gateway, method, f"http://{GATEWAY}{path}", headers, body)
 
     def rings(self) -> dict[str, dict[str, str]]:
-        """Return the state of each member by service and address, as /internal/rings tells."""
-        answer = self.send("GET", "/internal/rings", {"Authorization": f"Bearer {ADMIN_TOKEN}"})
+        """Return the state of each member by service and address, as /admin/rings tells."""
+        answer = self.send("GET", "/admin/rings", {"Authorization": f"Bearer {ADMIN_TOKEN}"})
         return {
             ring["service"]: {member["node"] or member["address"]: member["state"] for member in ring["members"]}
             for ring in answer.json["rings"]
@@ -194,6 +198,7 @@ class Chain:
         """End what the telemetry holds."""
         for telemetry in self.telemetry.values():
             telemetry.meter_provider.shutdown()
+        rmtree(self.run_dir)
 
 
 def _then(first: Script, ending: Script) -> Script:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.gateway.balancer import Policy
+from apps.gateway.members import Policy
 from apps.telemetry import steps
 from tests.chain.conftest import MakeChain
 from tests.chain.support import Chain, ClientAnswer, last_attempts, names

@@ -6,12 +6,17 @@ from pathlib import Path
 from flask import Flask
 from opentelemetry.metrics import NoOpMeter
 
+from apps.gateway.app import create_service
+from apps.gateway.config import GatewayConfig
+from apps.gateway.members import SHOWN
 from apps.storage.backends.memory import MemoryStore
 from apps.storage.ingest import ingest_blueprint
 from apps.storage.query import LOG_PARAMETERS, METRIC_PARAMETERS
 from apps.storage.routes import search_blueprint
 from apps.telemetry import names
+from apps.web.node import NodeConfig
 from tests.docs.support import INLINE, ROOT, cells, read
+from tests.fakes import telemetry_of
 
 VARIABLE = re.compile(r"\b(?:CAROUSEL|OTEL)_[A-Z0-9]+(?:_[A-Z0-9]+)*\b(?!_)")
 NAME = re.compile(r"\"(carousel(?:\.[a-z0-9_]+)+)\"")
@@ -105,3 +110,26 @@ def test_the_storage_page_lists_every_parameter() -> None:
 
     assert sorted(LOG_PARAMETERS) == sorted(cells(logs))
     assert list(METRIC_PARAMETERS) == INLINE.findall(metrics)
+
+
+def test_the_gateway_page_lists_every_admin_route() -> None:
+    """As the app serves them, each under a heading of its own."""
+    config = GatewayConfig(NodeConfig("gateway", "gateway-1"), "service", "admin")
+    telemetry = telemetry_of("gateway")
+    service, _ = create_service(config, telemetry)
+    telemetry.meter_provider.shutdown()
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in service.app.url_map.iter_rules()
+        if rule.rule.startswith("/admin/") or rule.rule == "/internal/targets"
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+    assert routes == set(re.findall(r"(?m)^### `([A-Z]+ /[^`]+)`$", read("docs/reference/gateway-api.md")))
+
+
+def test_the_gateway_page_lists_every_state_of_a_member() -> None:
+    """In the order of the code."""
+    states = read("docs/reference/gateway-api.md").split("| state |")[1].split("###")[0]
+
+    assert [state.value for state in SHOWN] == cells(f"| state |{states}")

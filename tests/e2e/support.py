@@ -50,7 +50,7 @@ class Ask:
         """Return the members of each ring by node name."""
         token = self.stack.token("admin")
         answer = self.session.get(
-            f"{self.stack.gateway}/internal/rings", headers={"Authorization": f"Bearer {token}"}, timeout=5
+            f"{self.stack.gateway}/admin/rings", headers={"Authorization": f"Bearer {token}"}, timeout=5
         )
         assert answer.status_code == 200, answer.text
         return {

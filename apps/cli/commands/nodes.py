@@ -24,7 +24,7 @@ def command(as_json: bool, gateway: str | None, storage: str | None) -> int:
     and says so, and the exit code stays 0; with both out of reach it is 3.
     """
     places = addresses(gateway=gateway, storage=storage)
-    rings, no_rings = _try(places.gateway, "/internal/rings", _token(places))
+    rings, no_rings = _try(places.gateway, "/admin/rings", _token(places))
     stored, no_stored = _try(places.storage, "/api/v1/nodes", None)
     failures = [
         (address, error)

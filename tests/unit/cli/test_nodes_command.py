@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 23, 11, 52, 59, tzinfo=UTC)
 @pytest.fixture
 def stack(gateway: Server, storage: Server) -> None:
     """A stack that knows its nodes."""
-    gateway.knows({"/internal/rings": samples.RINGS})
+    gateway.knows({"/admin/rings": samples.RINGS})
     storage.knows({"/api/v1/nodes": samples.NODES})
 
 

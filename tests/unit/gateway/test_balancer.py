@@ -1,12 +1,9 @@
 """The balancer: each rule of its docstring, on a clock that passes when told to."""
 
-from collections.abc import Callable
-
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from apps.gateway.balancer import IN_RING, Balancer, Cause, Change, Member, Picked, Policy, State
+from apps.gateway.balancer import Balancer
+from apps.gateway.members import Cause, Change, Member, Picked, Policy, State
 from tests.fakes import FakeClock
 
 ADDRESSES = ("a:1", "b:1", "c:1")
@@ -304,97 +301,3 @@ def test_a_change_is_told_outside_of_the_lock() -> None:
     balancer.probed(balancer.members()[0], "node-a")
 
     assert [1] == seen
-
-
-class BalancerUnderFire(RuleBasedStateMachine):
-    """Anything may happen to any member at any time; the rules hold all the same."""
-
-    @initialize(count=st.integers(1, 4), failures=st.integers(1, 3))
-    def begin(self, count: int, failures: int) -> None:
-        """A balancer with no member linked yet."""
-        self.clock = FakeClock()
-        self.told: list[Change] = []
-        addresses = [f"host-{n}:1" for n in range(count)]
-        self.balancer = Balancer(
-            "service1", addresses, Policy(failures=failures), clock=self.clock, on_change=self.told.append
-        )
-        self.all = self.balancer.members()
-        self.named: set[str] = set()
-
-    def _act(self, act: Callable[[Member], None], which: int) -> Member:
-        member = self.all[which % len(self.all)]
-        act(member)
-        return member
-
-    @rule(which=st.integers(0, 9))
-    def is_ready(self, which: int) -> None:
-        """A good probe."""
-        member = self._act(lambda member: self.balancer.probed(member, f"node-{member.address}"), which)
-        self.named.add(member.address)
-
-    @rule(which=st.integers(0, 9))
-    def is_not_ready(self, which: int) -> None:
-        """A bad probe."""
-        self._act(lambda member: self.balancer.probed(member, None, "not ready"), which)
-
-    @rule(which=st.integers(0, 9), times=st.integers(1, 6))
-    def answers_badly(self, which: int, times: int) -> None:
-        """Bad answers shrink the ring, but never empty it."""
-        before = len(self.balancer)
-        for _ in range(times):
-            self._act(lambda member: self.balancer.failed(member, "answered 500"), which)
-        assert len(self.balancer) >= min(before, 1)
-
-    @rule(which=st.integers(0, 9))
-    def refuses(self, which: int) -> None:
-        """A refused connect takes it out, whoever else is there."""
-        member = self._act(lambda member: self.balancer.refused(member, "refused"), which)
-        assert member.state not in IN_RING
-
-    @rule(which=st.integers(0, 9))
-    def answers_well(self, which: int) -> None:
-        """A good answer never takes anybody out."""
-        before = len(self.balancer)
-        self._act(self.balancer.succeeded, which)
-        assert before == len(self.balancer)
-
-    @rule(seconds=st.floats(0.1, 60))
-    def waits(self, seconds: float) -> None:
-        """Time alone changes no state."""
-        self.clock.advance(seconds)
-
-    @precondition(lambda self: hasattr(self, "all"))
-    @rule(tried=st.integers(0, 4))
-    def picks(self, tried: int) -> None:
-        """A pick is in the ring, has named its node, and was not tried before."""
-        but = self.all[:tried]
-        picked = self.balancer.pick(but)
-        if picked is None:
-            assert not self.balancer.has_other(but)
-            return
-        assert picked.member.state in IN_RING
-        assert picked.member.address in self.named
-        assert f"node-{picked.member.address}" == picked.member.node
-        assert picked.member not in but
-        assert len(self.balancer) == picked.ring_size
-
-    @invariant()
-    def state_and_ring_agree(self) -> None:
-        """In the ring are those whose state says so, each once; nobody is lost."""
-        if not hasattr(self, "all"):
-            return
-        inside = [member for member in self.all if member.state in IN_RING]
-        shown = self.balancer.members()
-        assert len(inside) == len(self.balancer)
-        assert {member.address for member in inside} == {member.address for member in shown[: len(inside)]}
-        assert sorted(member.address for member in self.all) == sorted(member.address for member in shown)
-
-    @invariant()
-    def every_change_of_the_ring_was_told(self) -> None:
-        """Entries less exits are who is inside."""
-        if hasattr(self, "all"):
-            ins = sum(change.state in IN_RING for change in self.told)
-            assert len(self.balancer) == ins - sum(change.state is State.EJECTED for change in self.told)
-
-
-TestBalancerUnderFire = BalancerUnderFire.TestCase

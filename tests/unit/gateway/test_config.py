@@ -67,6 +67,29 @@ def test_half_of_the_threads_less_four_are_for_clients(run_dir: Path, threads: s
     assert admitted == read(run_dir, CAROUSEL_THREADS=threads).admitted
 
 
+def test_a_name_stands_for_every_address_it_has(run_dir: Path) -> None:
+    """Beside addresses, in the order given."""
+    config = read(run_dir, CAROUSEL_SERVICE1_MEMBERS="dns+service1:8101,a:1", CAROUSEL_WARM_UP="0")
+
+    assert (("dns+service1:8101", "a:1"), 0, 3.0) == (
+        config.service1_members,
+        config.policy.warm_up,
+        config.dns_interval_s,
+    )
+
+
+@pytest.mark.parametrize(("threads", "streams"), [("2", 0), ("3", 0), ("4", 1), ("32", 8)])
+def test_a_quarter_of_the_threads_may_serve_streams(run_dir: Path, threads: str, streams: int) -> None:
+    """None where the gateway would be left without a thread for its own call back."""
+    assert streams == read(run_dir, CAROUSEL_THREADS=threads).streams
+
+
+@pytest.mark.parametrize(("node", "file"), [("gateway-1", "gateway-1.json"), ("../x/y", ".._x_y.json")])
+def test_orders_are_kept_in_a_file_of_the_node(run_dir: Path, node: str, file: str) -> None:
+    """In the run directory, whatever the node is called."""
+    assert run_dir / "state" / file == read(run_dir, CAROUSEL_NODE=node).state_file
+
+
 @pytest.mark.parametrize(("key", "value", "expected"), [
     ("CAROUSEL_SERVICE1_MEMBERS", "localhost", "host:port"),
     ("CAROUSEL_SERVICE1_MEMBERS", "http://a:1", "host:port"),
@@ -81,6 +104,9 @@ def test_half_of_the_threads_less_four_are_for_clients(run_dir: Path, threads: s
     ("CAROUSEL_PORT", "65536", "a whole number from 1 to 65535"),
     ("CAROUSEL_PORT_OFFSET", "-1", "a whole number from 0 to 50000"),
     ("CAROUSEL_FAULT_HEADERS", "maybe", "1 or 0"),
+    ("CAROUSEL_SERVICE1_MEMBERS", "dns+:1", "host:port or dns+host:port"),
+    ("CAROUSEL_DNS_INTERVAL_S", "0", "a number from 0.1 to 3600"),
+    ("CAROUSEL_WARM_UP", "-1", "a whole number from 0 to 1000"),
     ("CAROUSEL_EJECT_AFTER", "0", "a whole number from 1 to 1000"),
 ])  # fmt: skip
 def test_an_error_names_key_value_and_what_was_expected(run_dir: Path, key: str, value: str, expected: str) -> None:

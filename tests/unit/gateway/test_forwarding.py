@@ -8,8 +8,9 @@ import pytest
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 
 from apps.gateway.admission import RetryBudget
-from apps.gateway.balancer import Balancer, Policy, State
+from apps.gateway.balancer import Balancer
 from apps.gateway.forwarding import SERVICE1, SERVICE2, Forwarder, LegSteps, Outgoing, Result, fault_of, mark_span
+from apps.gateway.members import Policy, State
 from apps.telemetry.setup import Telemetry
 from apps.web.client import MAX_ANSWER_BYTES, Answer
 from apps.web.deadline import Deadline

@@ -2,13 +2,16 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
-from apps.gateway.balancer import Balancer, Change, State
-from apps.gateway.probes import Prober
+from apps.gateway.balancer import Balancer
+from apps.gateway.members import Change, News, Policy, Seen, State
+from apps.gateway.probes import FIRST_LOOK_S, Prober, seen_in
+from apps.web.client import Answer
 from tests.fakes import Network, Reply, Script, refuse, reset, too_late
 
 
@@ -50,13 +53,14 @@ def test_a_ready_node_is_linked_under_the_name_it_gives() -> None:
 
 @pytest.mark.parametrize(("script", "reason"), [
     (refuse, "/readyz cannot be reached"),
-    (reset, "/readyz cannot be reached"),
+    (reset, "/readyz cannot be asked: the connection broke before an answer came: the other side closed it"),
     (too_late, "/readyz did not answer within 1 s"),
-    (broken, "/readyz cannot be asked: ChunkedEncodingError"),
-    (invalid, "/readyz cannot be asked: InvalidURL"),
+    (broken, "/readyz cannot be asked: the answer is no HTTP: ChunkedEncodingError"),
+    (invalid, "/readyz cannot be asked: the answer is no HTTP: InvalidURL"),
     (lambda _request: Reply(200, b"hello"), "/readyz answered no JSON"),
     (lambda _request: Reply(200, b"\xff\xfe"), "/readyz answered no JSON"),
-    (lambda _request: Reply(200, b"[" * 100_000), "/readyz answered no JSON"),
+    (lambda _request: Reply(200, b"[" * 60_000), "/readyz answered no JSON"),
+    (lambda _request: Reply(200, b" " * 65_537), "/readyz cannot be asked: the answer has more than 65536 bytes"),
     (lambda _request: Reply(200, b"[]"), "/readyz is not that of a node of service1"),
     (ready("service2-1", "service2"), "/readyz is not that of a node of service1"),
     (ready(""), "/readyz names no node"),
@@ -90,3 +94,87 @@ def test_it_goes_on_until_it_is_stopped() -> None:
     asked = len(network.sent)
     assert asked == len(network.sent)
     assert "prober" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_node_that_drains_says_so() -> None:
+    """Its status tells it from one that is only not ready."""
+    body = b'{"status": "draining", "service": "service1", "node": "service1-1", "reasons": ["draining"]}'
+
+    assert (State.DRAINED, "draining") == probe(lambda _request: Reply(503, body))
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_the_bugs_of_a_node_are_read(status: int) -> None:
+    """Whether it is ready or not; anything but text is none."""
+    shape = {"service": "service1", "node": "service1-1", "bugs": "slow=0.1"}
+
+    assert "slow=0.1" == seen_in(Answer(status, {}, json.dumps(shape).encode()), "service1").bugs
+    assert seen_in(Answer(status, {}, json.dumps(shape | {"bugs": 7}).encode()), "service1").bugs is None
+
+
+def test_a_good_look_is_noticed() -> None:
+    """By whoever talks to the node then."""
+    noticed = []
+    network = Network({"a:1": ready("service1-1"), "b:1": refuse})
+    balancer = Balancer("service1", ("a:1", "b:1"))
+    with network.session() as session, ThreadPoolExecutor(1) as pool:
+        Prober((balancer,), session, 1.0, notice=lambda *told: noticed.append(told)).probe_all(pool)
+
+    assert [("service1", balancer.find("a:1"), Seen("service1-1"))] == noticed
+
+
+def test_a_start_returns_when_every_member_was_looked_at() -> None:
+    """And those that were there already are warm."""
+    network = Network({"a:1": ready("service1-1")})
+    balancer = Balancer("service1", ("a:1", "b:1"))
+    with network.session() as session:
+        prober = Prober((balancer,), session, 60)
+        prober.start()
+        assert ["linked", "joining"] == [member.state.value for member in balancer.members()]
+        assert balancer.find("a:1").room(Policy()) is None
+        prober.stop()
+
+
+def test_members_that_hang_hold_up_neither_the_start_nor_the_others() -> None:
+    """However many there are."""
+    release = threading.Event()
+    hanging = [f"hang-{n}:1" for n in range(20)]
+
+    def hangs(_request: requests.PreparedRequest) -> Reply:
+        release.wait(0.5)
+        raise requests.ReadTimeout("Read timed out.")
+
+    looks = threading.Semaphore(0)
+
+    def counted(request: requests.PreparedRequest) -> Reply:
+        looks.release()
+        return ready("service1-1")(request)
+
+    network = Network({address: hangs for address in hanging} | {"a:1": counted})
+    balancer = Balancer("service1", (*hanging, "a:1"))
+    with network.session() as session:
+        prober = Prober((balancer,), session, 0.01, at_once=4)
+        began = time.monotonic()
+        prober.start()
+        assert time.monotonic() - began < FIRST_LOOK_S + 1
+        # Twenty that hang for half a second each would leave four threads time for one look in two and a half.
+        assert all(looks.acquire(timeout=5) for _ in range(20))
+        release.set()
+        prober.stop()
+
+    assert State.LINKED is balancer.find("a:1").state
+
+
+def test_a_member_that_is_added_is_looked_at_at_once_when_asked_to() -> None:
+    """Whoever adds one does not wait for the interval."""
+    network = Network({"a:1": ready("service1-1")})
+    linked = threading.Event()
+    balancer = Balancer("service1", on_change=lambda change: linked.set() if change.news is News.LINKED else None)
+    with network.session() as session:
+        prober = Prober((balancer,), session, 60)
+        prober.start()
+        balancer.add("a:1")
+        prober.wake()
+
+        assert linked.wait(5)
+        prober.stop()

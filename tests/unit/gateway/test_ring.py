@@ -133,6 +133,28 @@ def test_a_steady_set_is_picked_evenly_from_any_place(size: int, turned: int, pi
     assert max(counts[n] for n in range(size)) - min(counts[n] for n in range(size)) <= 1
 
 
+class Counting(frozenset[int]):
+    """Members to pass over, which counts how often a link asks for its own."""
+
+    asked = 0
+
+    def __contains__(self, member: object) -> bool:
+        self.asked += 1
+        return super().__contains__(member)
+
+
+@pytest.mark.parametrize("size", [1, 10, 10_000])
+@pytest.mark.parametrize("passed", [0, 1, 5])
+def test_a_pick_looks_at_a_link_more_than_are_passed_over_whatever_the_size(size: int, passed: int) -> None:
+    """O(1) in the size of the ring."""
+    ring = Ring(range(size))
+    but = Counting(range(passed))
+
+    ring.pick(but)
+
+    assert but.asked <= passed + 1
+
+
 def test_an_empty_ring_has_nobody_to_pick() -> None:
     """None, not an error: an empty ring is an outcome."""
     assert Ring[str]().pick() is None
