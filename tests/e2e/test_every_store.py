@@ -142,10 +142,23 @@ def test_while_one_store_is_away_the_others_stay_current_and_it_catches_up(ask: 
     assert {200} == {answer.status_code for answer in load.answers}
     sent = [answer.headers["X-Trace-Id"] for answer in load.answers]
     if away in finders(ask):
-        finder = finders(ask)[away]
-        eventually(lambda: all(finder(trace_id) for trace_id in sent[:: max(1, len(sent) // 40)]), "what it missed", 60)
-        assert [trace_id for trace_id in sent if not finder(trace_id)] == []
+        catches_up(finders(ask)[away], sent)
     eventually(lambda: counted(ask) - before == len(sent), f"{len(sent)} requests counted after {before}", 60)
+
+
+def catches_up(finder: Finder, sent: list[str], within_s: float = 60.0) -> None:
+    """Wait until *finder* has every trace of *sent*; each is asked for until it was found once."""
+    missing = sent
+
+    def look() -> bool:
+        nonlocal missing
+        missing = [trace_id for trace_id in missing if not finder(trace_id)]
+        return not missing
+
+    try:
+        eventually(look, "what it missed", within_s, every_s=1.0)
+    except AssertionError:
+        raise AssertionError(f"{len(missing)} of {len(sent)} are missing for good, the first {missing[0]}") from None
 
 
 def settled(ask: Ask, at_least: float) -> float:
