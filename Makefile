@@ -3,7 +3,8 @@ PYTHON ?= python3
 NATIVE := $(PYTHON) deploy/native/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop scale restart status logs doctor engines load setup test check fmt clean distclean
+.PHONY: help demo stop scale restart status logs doctor engines load compose-up compose-down setup test check fmt clean
+.PHONY: distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
@@ -35,6 +36,12 @@ engines: ## get every engine that can be had natively into .tools/
 load: ## locust against the running stack; SHAPE=steady|ramp|spike|chaos RATE=20 TIME=60s, WEB=1 for its page
 	@SHAPE="$(SHAPE)" USERS="$(USERS)" RATE="$(RATE)" TIME="$(TIME)" SEED="$(SEED)" SAMPLE="$(SAMPLE)" WEB="$(WEB)" \
 	P95_MS="$(P95_MS)" FAIL_RATIO="$(FAIL_RATIO)" MIN_RATE="$(MIN_RATE)" HOLES="$(HOLES)" REPORT="$(REPORT)" $(NATIVE) load
+
+compose-up: ## the whole stack in containers, with Grafana, proved by one request; CAROUSEL_STORE=mongodb, ARGS="--scale service1=3"
+	@$(NATIVE) compose-up $(ARGS)
+
+compose-down: ## stop the containers; ARGS=--volumes forgets what they kept
+	@$(NATIVE) compose-down $(ARGS)
 
 setup: ## make .venv with everything for development
 	@$(NATIVE) setup

@@ -5,6 +5,7 @@ without asking first; an app that checks both does not take its orders.
 """
 
 import hmac
+import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -25,16 +26,40 @@ def host_name(field: str) -> str:
     return name.rsplit(":", 1)[0] if ":" in name else name
 
 
+class AllowedHosts:
+    """The names, addresses and networks that a request may be addressed to.
+
+    A network (``172.16.0.0/12``) stands for every address in it: containers ask each other by addresses that nobody
+    knows beforehand. A page in a browser gains nothing by it: a name that it rebinds is still a name.
+    """
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        """Raises ValueError for a network that is none."""
+        self._names = frozenset(item.lower() for item in allowed if "/" not in item)
+        self._networks = tuple(ipaddress.ip_network(item) for item in allowed if "/" in item)
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether *name*, as `host_name` gives it, is one of them."""
+        if name in self._names:
+            return True
+        try:
+            address = ipaddress.ip_address(name[1:-1] if name.startswith("[") else name)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+
 def guard_hosts(app: Flask, allowed: Sequence[str]) -> None:
     """Let *app* answer 421 (RFC 9110 §15.5.20) to requests for a host that is not one of *allowed*."""
-    names = frozenset(name.lower() for name in allowed)
+    hosts = AllowedHosts(allowed)
+    listed = ", ".join(sorted({item.lower() for item in allowed}))
 
     def check() -> Response | None:
-        if host_name(request.headers.get("Host", "")) in names:
+        if host_name(request.headers.get("Host", "")) in hosts:
             return None
         return problem(
             421,
-            f"This server answers for {', '.join(sorted(names))} only; CAROUSEL_ALLOWED_HOSTS names them.",
+            f"This server answers for {listed} only; CAROUSEL_ALLOWED_HOSTS names them.",
         )
 
     app.before_request(check)

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.native import clean, doctor, engines, golang, hints, venv
+from deploy.native import clean, compose, doctor, engines, golang, hints, venv
 from deploy.native.engines import ENGINES, Engine, Found
 from deploy.native.progress import Progress, seconds
 from deploy.native.tools import ROOT, ToolError, Tools, interrupt_on_signals, remove
@@ -66,6 +66,8 @@ def main(arguments: list[str]) -> int:
             if venv.fits("run") and Path(sys.prefix) != venv.HOME:
                 os.execv(venv.PYTHON, [str(venv.PYTHON), str(BOOTSTRAP), "doctor", *rest])
             return doctor.main(rest)
+        if command in compose.COMMANDS:
+            return compose.COMMANDS[command](rest)
         if command in ("clean", "distclean"):
             return clean.main(command)
         if command == "engines":

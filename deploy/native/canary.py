@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from deploy.native.config import StackConfig
 from deploy.native.listeners import get, post
+from deploy.native.stores import spans_in_tempo, steps_in_loki
 
 ENTITY = "orders"
 STEPS = 19
@@ -49,6 +50,17 @@ class Canary:
     steps: int = 0
     spans: int = 0
     counted: bool = False
+    loki_steps: int = 0
+    tempo_spans: int = 0
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The base addresses of the stores beside storage that are asked; None: it is not."""
+
+    prometheus: str | None = None
+    loki: str | None = None
+    tempo: str | None = None
 
 
 def send(config: StackConfig, limit_s: float = 10.0) -> Canary:
@@ -86,11 +98,13 @@ def _detail(body: bytes) -> str:
 def find(
     config: StackConfig,
     canary: Canary,
-    prometheus: str | None,
+    stores: Stores,
     limit_s: float = 20.0,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Wait until *canary*'s journey is whole, its spans are in storage and Prometheus (if any) has counted it.
+    """Wait until *canary*'s journey is whole and its spans are in storage, and each of *stores* has it too.
+
+    Prometheus must have counted it, Loki have its steps, Tempo its spans.
 
     Raises:
         CanaryError: something was not found in *limit_s*; what, and where to look.
@@ -98,7 +112,7 @@ def find(
     storage = config.url("storage")
     deadline = time.monotonic() + limit_s
     while True:
-        lacks = _lacks(storage, canary, prometheus)
+        lacks = [*_lacks(storage, canary), *_lacks_elsewhere(stores, canary)]
         if not lacks:
             return
         tell("; ".join(words for words, _ in lacks))
@@ -109,8 +123,8 @@ def find(
         time.sleep(POLL_S)
 
 
-def _lacks(storage: str, canary: Canary, prometheus: str | None) -> list[tuple[str, tuple[str, ...]]]:
-    """Return what is still missing, each with the programs that know why."""
+def _lacks(storage: str, canary: Canary) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what is still missing in storage, each with the programs that know why."""
     lacks: list[tuple[str, tuple[str, ...]]] = []
     if not canary.journey.get("complete"):
         status, body = get(f"{storage}/api/v1/traces/{canary.trace_id}/journeys")
@@ -127,10 +141,24 @@ def _lacks(storage: str, canary: Canary, prometheus: str | None) -> list[tuple[s
         canary.spans = _span_count(storage, canary.trace_id)
         if canary.spans < SPANS:
             lacks.append((f"{canary.spans} of {SPANS} spans in storage", ("storage-1", "collector-1")))
-    if prometheus is not None and not canary.counted:
-        canary.counted = _counted(prometheus, canary.sent_at)
+    return lacks
+
+
+def _lacks_elsewhere(stores: Stores, canary: Canary) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what is still missing in the other stores, each with the programs that know why."""
+    lacks: list[tuple[str, tuple[str, ...]]] = []
+    if stores.prometheus is not None and not canary.counted:
+        canary.counted = _counted(stores.prometheus, canary.sent_at)
         if not canary.counted:
             lacks.append(("its count in Prometheus", ("collector-1", "prometheus-1")))
+    if stores.loki is not None and canary.loki_steps < STEPS:
+        canary.loki_steps = len(steps_in_loki(stores.loki, canary.trace_id))
+        if canary.loki_steps < STEPS:
+            lacks.append((f"{canary.loki_steps} of {STEPS} steps in Loki", ("collector-1", "loki-1")))
+    if stores.tempo is not None and canary.tempo_spans < SPANS:
+        canary.tempo_spans = len(spans_in_tempo(stores.tempo, canary.trace_id))
+        if canary.tempo_spans < SPANS:
+            lacks.append((f"{canary.tempo_spans} of {SPANS} spans in Tempo", ("collector-1", "tempo-1")))
     return lacks
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from deploy.native import golang
@@ -20,6 +20,8 @@ BUILDER = f"go.opentelemetry.io/collector/cmd/builder@v{VERSION}"
 COMMAND = "otelcol-carousel"
 FOLDER = ROOT / "otel-collector"
 CONFIG = FOLDER / "config.yaml"
+OVERLAYS = {name: FOLDER / f"{name}.yaml" for name in ("loki", "tempo")}
+"""A pipeline each, added where that engine runs."""
 BUILD_FILE = FOLDER / "builder.yaml"
 LOCK = FOLDER / "lock"
 
@@ -29,10 +31,18 @@ EXAMPLE_ENV: Mapping[str, str] = {
     "CAROUSEL_COLLECTOR_HEALTH": "127.0.0.1:13133",
     "CAROUSEL_COLLECTOR_METRICS_HOST": "127.0.0.1",
     "CAROUSEL_COLLECTOR_METRICS_PORT": "8888",
+    "CAROUSEL_COLLECTOR_SELF": "http://127.0.0.1:4318",
     "CAROUSEL_STORAGE_ADDRESS": "http://127.0.0.1:8300",
+    "CAROUSEL_LOKI_OTLP": "http://127.0.0.1:3100/otlp",
+    "CAROUSEL_TEMPO_OTLP": "http://127.0.0.1:4319",
     "CAROUSEL_PROMETHEUS_WRITE": "http://127.0.0.1:9090/api/v1/write",
 }
 """Values that let `validate` read the configuration; nothing listens on them."""
+
+
+def config_words(configs: Iterable[Path]) -> list[str]:
+    """Return the words that give *configs* to the Collector, the later ones above the earlier."""
+    return [word for config in configs for word in ("--config", str(config))]
 
 
 def build_key() -> str:
@@ -48,8 +58,8 @@ def misfit(binary: Path) -> str | None:
         return "does not say its version"
     with tempfile.TemporaryDirectory(prefix="carousel-") as folder:
         env = {**EXAMPLE_ENV, "CAROUSEL_COLLECTOR_QUEUE_DIR": f"{folder}/queue"}
-        if ask([binary, "validate", "--config", CONFIG], env=env) is None:
-            return f"its validate refuses otel-collector/config.yaml (made for {VERSION})"
+        if ask([binary, "validate", *config_words([CONFIG, *OVERLAYS.values()])], env=env) is None:
+            return f"its validate refuses our configuration in otel-collector/ (made for {VERSION})"
     return None
 
 

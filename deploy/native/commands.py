@@ -120,6 +120,7 @@ def _tell_addresses(progress: Progress, stack: Stack, report: Report) -> None:
     ]
     if stack.prometheus:
         rows.append(("prometheus", stack.prometheus, "the metrics"))
+    rows += [(name, address, "not awaited: ready seconds later") for name, address in stack.engine_addresses.items()]
     if config.load_rate > 0:
         rows.append((LOAD, f"{config.load_rate:g} requests/s", "steady; CAROUSEL_LOAD_RATE=0 starts without it"))
     progress.say()

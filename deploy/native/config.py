@@ -22,6 +22,7 @@ BOUNDS = {"gateway": (1, MAX_GATEWAYS), "service1": (1, MAX_REPLICAS), "service2
 SOCKET_PATH_LIMIT = 90
 """Bytes of a unix socket's path that every system takes (macOS: 104), less the suffix supervisor adds while binding."""
 
+ENGINE_NAMES = frozenset({"collector", "prometheus", "loki", "tempo"})
 APP_KEYS = (
     "CAROUSEL_HOST",
     "CAROUSEL_ALLOWED_HOSTS",
@@ -83,6 +84,16 @@ def _number(values: Mapping[str, str], key: str, default: float) -> float:
     raise ConfigError(f"{key}={value!r}: expected a number from 0 to 1000")
 
 
+def _without(values: Mapping[str, str]) -> frozenset[str]:
+    value = values.get("CAROUSEL_WITHOUT", "")
+    names = frozenset(name.strip() for name in value.split(",") if name.strip())
+    if names <= ENGINE_NAMES:
+        return names
+    raise ConfigError(
+        f"CAROUSEL_WITHOUT={value!r}: expected a comma-separated list of {', '.join(sorted(ENGINE_NAMES))}"
+    )
+
+
 @dataclass(frozen=True)
 class StackConfig:
     """A native stack as data. Paths are absolute."""
@@ -93,6 +104,8 @@ class StackConfig:
     """How many of gateway, of service1 and of service2."""
     load_rate: float
     """Requests per second of the steady load; 0 means none."""
+    without: frozenset[str]
+    """Engines that are not started although they may be there."""
     values: Mapping[str, str]
     """The env file's variables with the environment's above them."""
 
@@ -106,20 +119,20 @@ class StackConfig:
         values = read_env_file()
         values |= {key: value for key, value in environ.items() if key.startswith("CAROUSEL_")}
         run_dir = Path(values.get("CAROUSEL_RUN_DIR") or DEFAULT_RUN_DIR).absolute()
-        # The highest port of the table is 13133.
+        # The highest port of what is started here is 13133.
         offset = _whole(values, "CAROUSEL_PORT_OFFSET", 0, 0, 50_000)
         replicas = {
             name: _whole(values, f"CAROUSEL_{name.upper()}_REPLICAS", 1 if name == "gateway" else 2, *bounds)
             for name, bounds in BOUNDS.items()
         }
-        return cls(run_dir, offset, replicas, _number(values, "CAROUSEL_LOAD_RATE", 2.0), values)
+        return cls(run_dir, offset, replicas, _number(values, "CAROUSEL_LOAD_RATE", 2.0), _without(values), values)
 
     def port(self, name: str, replica: int = 1) -> int:
         """Return the port of *name*'s *replica* in this stack."""
         return port(name, self.offset, replica)
 
     def host(self, name: str) -> str:
-        """Return where *name* (gateway, service1, service2, storage, collector, prometheus) is found."""
+        """Return where *name* (an app or an engine of the table of ports) is found."""
         return self.values.get(f"CAROUSEL_{name.upper()}_HOST") or "127.0.0.1"
 
     @property

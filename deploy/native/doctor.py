@@ -80,7 +80,8 @@ def engine(name: str, tools: Tools) -> Finding:
 
 def ports(config: StackConfig) -> list[Finding]:
     """Look at every port of the stack; a stack of ours that runs there already is no fault."""
-    programs = listed(config, Engines(Path("collector"), Path("prometheus"), "there", grafana=Path("grafana")))
+    extra = (Path("loki"), Path("tempo"), Path("grafana"))
+    programs = listed(config, Engines(Path("collector"), Path("prometheus"), "there", *extra))
     wanted = [(program.name, name, port) for program in programs for name, port in program.ports]
     taken = listeners.taken(config.listen_host, wanted)
     own = str(config.run_dir)
@@ -93,7 +94,7 @@ def ports(config: StackConfig) -> list[Finding]:
     findings = []
     for one in foreign:
         # An engine of the user's is used or left alone; anything else is in the way.
-        verdict = "note" if one.program in ("prometheus-1", "collector-1", "grafana-1") else "bad"
+        verdict = "note" if one.program in ("prometheus-1", "collector-1", "loki-1", "tempo-1", "grafana-1") else "bad"
         findings.append(Finding("ports", verdict, one.words(), hint))
     return findings
 

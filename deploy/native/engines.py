@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.native import collector, grafana, prometheus
+from deploy.native import collector, grafana, loki, prometheus, tempo
 from deploy.native.tools import ROOT, ToolError, Tools, key_of
 
 TOOLS_FOLDER = ROOT / ".tools"
@@ -73,7 +73,7 @@ ENGINES: Mapping[str, Engine] = {
             key=collector.build_key,
             misfit=collector.misfit,
             get=collector.build,
-            asks=(collector.CONFIG,),
+            asks=(collector.CONFIG, *collector.OVERLAYS.values()),
         ),
         Engine(
             name="prometheus",
@@ -85,6 +85,32 @@ ENGINES: Mapping[str, Engine] = {
             key=prometheus.build_key,
             misfit=prometheus.misfit,
             get=prometheus.unpack,
+        ),
+        Engine(
+            name="loki",
+            title="Loki",
+            commands=(loki.COMMAND,),
+            wanted=loki.VERSION,
+            takes="building it takes about six minutes, once",
+            without="logs are in storage only; no LogQL",
+            key=loki.build_key,
+            misfit=loki.misfit,
+            get=loki.build,
+            on_demand=True,
+            asks=(loki.CONFIG,),
+        ),
+        Engine(
+            name="tempo",
+            title="Tempo",
+            commands=("tempo",),
+            wanted=f"{tempo.OLDEST[0]}.{tempo.OLDEST[1]} or newer",
+            takes="it is not got, only found",
+            without="traces are in storage only; no TraceQL and no service map in Prometheus",
+            key=tempo.key,
+            misfit=tempo.misfit,
+            on_demand=True,
+            variable="CAROUSEL_TEMPO_BIN",
+            asks=(tempo.CONFIG,),
         ),
         Engine(
             name="grafana",

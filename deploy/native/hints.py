@@ -42,6 +42,18 @@ LINES: Mapping[str, Mapping[str, str]] = {
         "macos": "brew install prometheus",
         "wsl": "sudo apt-get install prometheus",
     },
+    "loki": {
+        "debian": "make engines  (builds it; asks for the network and either Go 1.26 or PyPI)",
+        "fedora": "make engines  (builds it; asks for the network and either Go 1.26 or PyPI)",
+        "macos": "brew install loki",
+        "wsl": "make engines  (builds it; asks for the network and either Go 1.26 or PyPI)",
+    },
+    "tempo": {
+        "debian": "the package of Tempo's release page, or CAROUSEL_TEMPO_BIN=/path/to/tempo make demo",
+        "fedora": "the package of Tempo's release page, or CAROUSEL_TEMPO_BIN=/path/to/tempo make demo",
+        "macos": "brew install tempo",
+        "wsl": "the package of Tempo's release page, or CAROUSEL_TEMPO_BIN=/path/to/tempo make demo",
+    },
     "grafana": {
         "debian": "the package of grafana.com's repository (sudo apt-get install grafana)",
         "fedora": "sudo dnf install grafana",

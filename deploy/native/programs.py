@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.native import grafana
+from deploy.native import grafana, loki, tempo
+from deploy.native.collector import CONFIG, OVERLAYS, config_words
 from deploy.native.config import APP_KEYS, StackConfig
 from deploy.native.tools import ROOT
 from deploy.native.venv import PYTHON
@@ -56,6 +57,8 @@ class Engines:
     prometheus: Path | None = None
     prometheus_url: str | None = None
     """The Prometheus to write to and to ask: ours, or one of the user's."""
+    loki: Path | None = None
+    tempo: Path | None = None
     grafana: Path | None = None
 
 
@@ -70,6 +73,11 @@ def listed(config: StackConfig, engines: Engines) -> list[Program]:
         programs.append(_collector(config, engines))
     if engines.prometheus is not None:
         programs.append(_prometheus(config, engines.prometheus))
+    # Both are fed by the Collector alone: without one they would only stand there.
+    if engines.collector is not None and engines.loki is not None:
+        programs.append(_loki(config, engines.loki))
+    if engines.collector is not None and engines.tempo is not None:
+        programs.append(_tempo(config, engines))
     if engines.grafana is not None:
         programs.append(_grafana(config, engines))
     if config.load_rate > 0:
@@ -157,7 +165,7 @@ def _storage(config: StackConfig, engines: Engines) -> Program:
 
 
 def collector_env(config: StackConfig, engines: Engines) -> dict[str, str]:
-    """Return the environment that `otel-collector/config.yaml` reads."""
+    """Return the environment that `otel-collector/config.yaml` and its overlays read."""
     listen = config.listen_host
     prometheus = engines.prometheus_url
     return {
@@ -167,18 +175,23 @@ def collector_env(config: StackConfig, engines: Engines) -> dict[str, str]:
         "CAROUSEL_COLLECTOR_METRICS_HOST": listen,
         "CAROUSEL_COLLECTOR_METRICS_PORT": str(config.port("collector-metrics")),
         "CAROUSEL_COLLECTOR_QUEUE_DIR": str(config.data / "collector"),
+        "CAROUSEL_NODE": "collector-1",
+        "CAROUSEL_COLLECTOR_SELF": config.url("collector", "collector-http"),
         "CAROUSEL_STORAGE_ADDRESS": config.url("storage"),
+        "CAROUSEL_LOKI_OTLP": f"{config.url('loki')}/otlp",
+        "CAROUSEL_TEMPO_OTLP": config.url("tempo", "tempo-otlp"),
         "CAROUSEL_PROMETHEUS_WRITE": f"{prometheus or config.url('prometheus')}/api/v1/write",
         "CAROUSEL_METRICS_ALSO_TO": "prometheusremotewrite" if prometheus else "debug",
     }
 
 
 def _collector(config: StackConfig, engines: Engines) -> Program:
+    configs = [CONFIG, *(path for name, path in OVERLAYS.items() if getattr(engines, name) is not None)]
     names = ("collector-grpc", "collector-http", "collector-health", "collector-metrics")
     return Program(
         name="collector-1",
         service="collector",
-        command=(str(engines.collector), "--config", str(ROOT / "otel-collector" / "config.yaml")),
+        command=(str(engines.collector), *config_words(configs)),
         env=collector_env(config, engines),
         ports=tuple((name.removeprefix("collector-"), config.port(name)) for name in names),
         ready_url=config.url("collector", "collector-health") + "/",
@@ -204,6 +217,45 @@ def _prometheus(config: StackConfig, binary: Path) -> Program:
         ports=(("http", port),),
         ready_url=config.url("prometheus") + "/-/ready",
         stop_wave=3,
+    )
+
+
+def _loki(config: StackConfig, binary: Path) -> Program:
+    return Program(
+        name="loki-1",
+        service="loki",
+        command=loki.command(binary),
+        env={
+            "CAROUSEL_LOKI_HOST": config.listen_host,
+            "CAROUSEL_LOKI_PORT": str(config.port("loki")),
+            "CAROUSEL_LOKI_GRPC_PORT": str(config.port("loki-grpc")),
+            "CAROUSEL_LOKI_DIR": str(config.data / "loki"),
+        },
+        ports=(("http", config.port("loki")), ("grpc", config.port("loki-grpc"))),
+        ready_url=config.url("loki") + "/ready",
+        stop_wave=3,
+        awaited=False,
+    )
+
+
+def _tempo(config: StackConfig, engines: Engines) -> Program:
+    names = ("tempo-otlp", "tempo-grpc")
+    return Program(
+        name="tempo-1",
+        service="tempo",
+        command=tempo.command(str(engines.tempo)),
+        env={
+            "CAROUSEL_TEMPO_HOST": config.listen_host,
+            "CAROUSEL_TEMPO_PORT": str(config.port("tempo")),
+            "CAROUSEL_TEMPO_OTLP_PORT": str(config.port("tempo-otlp")),
+            "CAROUSEL_TEMPO_GRPC_PORT": str(config.port("tempo-grpc")),
+            "CAROUSEL_TEMPO_DIR": str(config.data / "tempo"),
+            "CAROUSEL_PROMETHEUS_WRITE": f"{engines.prometheus_url or config.url('prometheus')}/api/v1/write",
+        },
+        ports=(("http", config.port("tempo")), *((name.removeprefix("tempo-"), config.port(name)) for name in names)),
+        ready_url=config.url("tempo") + "/ready",
+        stop_wave=3,
+        awaited=False,
     )
 
 

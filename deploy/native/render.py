@@ -15,6 +15,7 @@ from deploy.native.programs import IN_RINGS, KEPT_BY, LOAD, Program
 from deploy.native.tools import ROOT
 
 UNSCRAPED = (LOAD, "prometheus", "grafana", *IN_RINGS)
+ENGINES_SCRAPED = ("collector", "loki", "tempo")
 LOG_BYTES = "10MB"
 LOG_BACKUPS = 1
 
@@ -100,7 +101,9 @@ def targets(programs: Sequence[Program], host: str) -> dict[str, str]:
         if program.service in UNSCRAPED:
             continue
         ports = dict(program.ports)
-        kind, port = ("engines", ports["metrics"]) if "metrics" in ports else ("apps", ports["http"])
+        # Engines are scraped whole.
+        kind = "engines" if program.service in ENGINES_SCRAPED else "apps"
+        port = ports.get("metrics") or ports["http"]
         labels = {"job": f"carousel/{program.service}", "instance": program.name}
         target = [{"targets": [f"{host}:{port}"], "labels": labels}]
         files[f"{kind}-{program.name}.json"] = json.dumps(target, indent=1) + "\n"

@@ -32,7 +32,7 @@ from deploy.native import (
     state,
     tokens,
 )
-from deploy.native.canary import Canary, CanaryError
+from deploy.native.canary import Canary, CanaryError, Stores
 from deploy.native.config import StackConfig
 from deploy.native.engines import ENGINES, Found
 from deploy.native.keeper import Keeper, KeeperError
@@ -147,6 +147,12 @@ class Stack:
         url = state.read_note(self.config).get("prometheus")
         return str(url) if url else None
 
+    @property
+    def engine_addresses(self) -> dict[str, str]:
+        """The base address of Loki and of Tempo, of each that this stack runs."""
+        note = state.read_note(self.config)
+        return {name: str(note[name]) for name in ("loki", "tempo") if note.get(name)}
+
     def token(self, name: str) -> str:
         """Return the token *name* (admin, service)."""
         return (self.config.run_dir / "secrets" / name).read_text(encoding="ascii").strip()
@@ -218,6 +224,7 @@ class Stack:
             self._note_pids(pid)
 
     def _engines(self, found: Mapping[str, Found], report: Report) -> Engines:
+        found = {name: one for name, one in found.items() if name not in self.config.without}
         for one in found.values():
             if one.binary is None:
                 engine = ENGINES[one.engine]
@@ -225,7 +232,8 @@ class Stack:
         binaries = {name: one.binary for name, one in found.items()}
         prometheus = binaries.get("prometheus")
         url = self.config.url("prometheus") if prometheus else None
-        return Engines(binaries.get("collector"), prometheus, url, grafana=binaries.get("grafana"))
+        extra = (binaries.get(name) for name in ("loki", "tempo", "grafana"))
+        return Engines(binaries.get("collector"), prometheus, url, *extra)
 
     def _beside_the_users(self, listed: Sequence[Program], engines: Engines, report: Report) -> Engines:
         """Return *engines* without those whose place an engine of the user's holds.
@@ -258,11 +266,12 @@ class Stack:
             )
             engines = replace(engines, collector=None)
             taken = [one for one in taken if one.program != "collector-1"]
-        if "grafana-1" in held:
-            one = next(one for one in taken if one.program == "grafana-1")
-            report.notes.append(f"{one.words()}: left alone, and {ENGINES['grafana'].without}")
-            engines = replace(engines, grafana=None)
-            taken = [one for one in taken if one.program != "grafana-1"]
+        for name in ("loki", "tempo", "grafana"):
+            if f"{name}-1" in held:
+                one = next(one for one in taken if one.program == f"{name}-1")
+                report.notes.append(f"{one.words()}: left alone, and {ENGINES[name].without}")
+                engines = replace(engines, **{name: None})
+                taken = [one for one in taken if one.program != f"{name}-1"]
         if taken:
             lines = "\n  ".join(one.words() for one in taken)
             raise StackError(
@@ -272,7 +281,11 @@ class Stack:
 
     def _render(self, listed: Sequence[Program], engines: Engines) -> None:
         config = self.config
-        for folder in (config.logs, config.data / "prometheus", config.run_dir / "prometheus" / "targets"):
+        for folder in (
+            config.logs,
+            *(config.data / name for name in ("prometheus", "loki", "tempo")),
+            config.run_dir / "prometheus" / "targets",
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         config.run_dir.chmod(0o700)
         tokens.ensure(config.run_dir)
@@ -289,7 +302,7 @@ class Stack:
             canaries.find(
                 self.config,
                 report.canary,
-                report.prometheus,
+                Stores(report.prometheus),
                 CANARY_LIMIT_S,
                 lambda lacks: self._progress.now("canary", f"the canary: {lacks}"),
             )

@@ -97,7 +97,8 @@ def _faults(programs: Sequence[Program], states: dict[str, State]) -> list[str]:
 
 def write_note(config: StackConfig, programs: Sequence[Program], prometheus: str | None) -> None:
     """Write `stack.json`: where this stack's parts are."""
-    has_collector = any(program.service == "collector" for program in programs)
+    services = {program.service for program in programs}
+    has_collector = "collector" in services
     note: dict[str, Any] = {
         "offset": config.offset,
         "gateway": config.url("gateway"),
@@ -105,6 +106,7 @@ def write_note(config: StackConfig, programs: Sequence[Program], prometheus: str
         "storage": config.url("storage"),
         "prometheus": prometheus,
         "collector": config.url("collector", "collector-http") if has_collector else None,
+        **{name: config.url(name) if name in services else None for name in ("loki", "tempo")},
         "nodes": nodes(programs),
         "startedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

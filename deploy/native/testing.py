@@ -24,7 +24,7 @@ def free_offset() -> int:
     first = os.getpid() % len(OFFSETS)
     for offset in (*OFFSETS[first:], *OFFSETS[:first]):
         config = StackConfig.from_env({"CAROUSEL_PORT_OFFSET": str(offset)})
-        programs = listed(config, Engines(ROOT, ROOT, "any", grafana=ROOT))
+        programs = listed(config, Engines(ROOT, ROOT, "any", ROOT, ROOT, ROOT))
         if all(listeners.is_free(config.listen_host, port) for program in programs for _, port in program.ports):
             return offset
     raise StackError(f"no offset of {OFFSETS} has all its ports free")

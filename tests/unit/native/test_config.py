@@ -56,3 +56,13 @@ def test_a_long_run_directory_gets_a_short_socket():
     assert len(str(config.socket)) <= SOCKET_PATH_LIMIT
     assert config.socket != other.socket
     assert StackConfig.from_env({"CAROUSEL_RUN_DIR": "/tmp/r"}).socket == Path("/tmp/r/supervisor.sock")
+
+
+def test_engines_to_do_without_are_named_from_a_list():
+    """CAROUSEL_WITHOUT; a name that is none is an error that lists those there are."""
+    assert StackConfig.from_env({"CAROUSEL_WITHOUT": "loki, tempo"}).without == {"loki", "tempo"}
+    assert StackConfig.from_env({}).without == frozenset()
+    with pytest.raises(
+        ConfigError, match=r"CAROUSEL_WITHOUT='lokki': expected a comma-separated list of collector, loki"
+    ):
+        StackConfig.from_env({"CAROUSEL_WITHOUT": "lokki"})

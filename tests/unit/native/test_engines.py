@@ -1,11 +1,12 @@
 """The rule of the engines: on the PATH if it fits, else in .tools, else got; what is missing is named."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from deploy.native import collector, engines, golang, prometheus
+from deploy.native import collector, engines, golang, loki, prometheus, tempo
 from deploy.native.engines import Engine
 from deploy.native.tools import Cancelled, ToolError, Tools, key_of
 
@@ -230,3 +231,41 @@ def test_without_apt_prometheus_says_so(tmp_path):
     """Fedora, macOS: the line that gets it is the hint's."""
     with pytest.raises(ToolError, match="no apt-get here"):
         prometheus.unpack(Tools(tmp_path, {"PATH": str(tmp_path)}), pip)
+
+
+def test_one_that_is_named_by_its_variable_goes_before_the_path(bench):
+    """CAROUSEL_TEMPO_BIN; one that does not fit is passed over with its reason."""
+    on_path = write_program(bench.bin / "engine")
+    named = write_program(bench.bin.parent / "elsewhere" / "engine-3")
+    bench.engine = replace(bench.engine, variable="ENGINE_BIN")
+    bench.tools = Tools(bench.tools.folder, {**bench.tools.environ, "ENGINE_BIN": str(named)})
+    found = engines.find(bench.engine, bench.tools)
+    assert (found.binary, found.where) == (named, "ENGINE_BIN")
+    bench.misfits["engine-3"] = "too old"
+    write_program(named, "#!/bin/sh\necho changed\n")
+    found = engines.find(bench.engine, bench.tools)
+    assert (found.binary, found.passed_over) == (on_path, (f"{named}: too old",))
+
+
+def test_one_that_cannot_be_got_is_only_looked_for(bench):
+    """It comes from the user's own machine, or the stack does without."""
+    bench.engine = replace(bench.engine, get=None)
+    assert bench.find_or_get().binary is None
+    assert bench.got == 0
+
+
+def test_only_make_engines_gets_what_takes_long():
+    """The first `make demo` does not wait for Loki; nobody gets Tempo."""
+    assert {name for name, engine in engines.ENGINES.items() if engine.on_demand} == {"loki", "tempo"}
+    assert {name for name, engine in engines.ENGINES.items() if engine.get is None} == {"tempo"}
+
+
+@pytest.mark.parametrize(("module", "says", "words"), [
+    (loki, "loki 1.2, a linkage package", "does not say that it is Loki"),
+    (tempo, "tempo of music 120", "does not say that it is Tempo"),
+    (tempo, "tempo, version 2.9.0 (branch: main)", "2.9 is older than 3.0"),
+])  # fmt: skip
+def test_another_program_of_the_name_is_no_engine(tmp_path, module, says, words):
+    """Some distributions have a geneticist's loki."""
+    program = write_program(tmp_path / "engine", f"#!/bin/sh\necho '{says}'\n")
+    assert words in module.misfit(program)

@@ -1,9 +1,11 @@
 """The programs of a stack as data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deploy.native.collector import CONFIG, OVERLAYS
 from deploy.native.config import StackConfig
 from deploy.native.programs import LOAD, Engines, listed
 
@@ -99,3 +101,32 @@ def test_senders_stop_before_receivers():
 def test_no_load_when_its_rate_is_nought(rate):
     """CAROUSEL_LOAD_RATE=0."""
     assert LOAD not in programs(CAROUSEL_LOAD_RATE=rate)
+
+
+FULL = Engines(ALL.collector, ALL.prometheus, ALL.prometheus_url, Path("/opt/loki"), Path("/opt/tempo"))
+
+
+def test_loki_and_tempo_are_fed_by_an_overlay_each():
+    """Added where that engine runs, and only there."""
+    words = " ".join(programs(FULL)["collector-1"].command)
+    assert words.endswith(" ".join(f"--config {path}" for path in (CONFIG, *OVERLAYS.values())))
+    assert "loki.yaml" not in " ".join(programs()["collector-1"].command)
+    only = programs(replace(FULL, loki=None))
+    assert "loki-1" not in only
+    assert ["loki.yaml" in word for word in only["collector-1"].command] == [False] * len(only["collector-1"].command)
+
+
+def test_nobody_waits_for_loki_and_tempo():
+    """Loki takes seconds to be ready; what is sent until then waits in the Collector's queue."""
+    assert {name for name, program in programs(FULL).items() if not program.awaited} == {"loki-1", "tempo-1"}
+
+
+def test_without_a_collector_there_is_neither_loki_nor_tempo():
+    """Nobody would feed them."""
+    assert not {"loki-1", "tempo-1"} & set(programs(replace(FULL, collector=None)))
+
+
+def test_no_two_programs_of_the_full_stack_share_a_port():
+    """Tempo has an OTLP receiver of its own beside the Collector's."""
+    ports = [port for program in programs(FULL).values() for _, port in program.ports]
+    assert len(ports) == len(set(ports))

@@ -99,16 +99,24 @@ HOLED = {
 }
 
 
-def lacking(answers, prometheus=True):
-    """Return what the canary lacks at a storage and Prometheus that give *answers*."""
+def lacking(answers, elsewhere=True):
+    """Return what the canary lacks at a storage, Prometheus, Loki and Tempo that give *answers*."""
     with answering(answers) as base:
-        return canary._lacks(base, canary.Canary("abc", 1.0, 1.0), base if prometheus else None)
+        seen = canary.Canary("abc", 1.0, 1.0)
+        stores = canary.Stores(*([base] * 3 if elsewhere else []))
+        return [*canary._lacks(base, seen), *canary._lacks_elsewhere(stores, seen)]
 
 
 def test_a_canary_that_was_found_lacks_nothing():
-    """Journey, spans, count."""
-    counted = {"/api/v1/query": (200, {"data": {"result": [{}]}})}
-    assert lacking({f"{TRACE}/journeys": (200, WHOLE), TRACE: (200, SPANS), **counted}) == []
+    """Journey, spans, count; steps in Loki, spans in Tempo."""
+    step = {"stream": {"carousel_step": "s", "service_instance_id": "n"}, "values": [["1", "text"]] * 19}
+    span = {"scopeSpans": [{"spans": [{"spanId": "00f067aa0ba902b7"}] * 10}]}
+    others = {
+        "/api/v1/query": (200, {"data": {"result": [{}]}}),
+        "/loki/api/v1/query_range": (200, {"data": {"result": [step]}}),
+        "/api/v2/traces/abc": (200, {"trace": {"resourceSpans": [span]}}),
+    }
+    assert lacking({f"{TRACE}/journeys": (200, WHOLE), TRACE: (200, SPANS), **others}) == []
 
 
 def test_a_canary_without_a_trace_names_where_to_look():
@@ -117,10 +125,12 @@ def test_a_canary_without_a_trace_names_where_to_look():
     assert words["no step of it in storage (it answers 404)"] == ("storage-1", "collector-1")
     assert words["0 of 10 spans in storage"] == ("storage-1", "collector-1")
     assert words["its count in Prometheus"] == ("collector-1", "prometheus-1")
+    assert words["0 of 19 steps in Loki"] == ("collector-1", "loki-1")
+    assert words["0 of 10 spans in Tempo"] == ("collector-1", "tempo-1")
 
 
 def test_a_hole_in_the_journey_is_named_with_its_node():
     """The journey itself knows what is missing, and at whose."""
-    ((words, looks),) = lacking({f"{TRACE}/journeys": (200, HOLED), TRACE: (200, SPANS)}, prometheus=False)
+    ((words, looks),) = lacking({f"{TRACE}/journeys": (200, HOLED), TRACE: (200, SPANS)}, elsewhere=False)
     assert words == "18 of 19 steps in its journey (12 service2.response.sent)"
     assert looks == ("service2-1",)

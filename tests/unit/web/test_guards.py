@@ -8,7 +8,7 @@ from flask import Flask, Response, jsonify
 from flask.testing import FlaskClient
 
 from apps.web.app import base_app
-from apps.web.guards import bears, host_name, read_token, unauthorized
+from apps.web.guards import AllowedHosts, bears, host_name, read_token, unauthorized
 from apps.web.node import NodeConfig
 from apps.web.settings import SettingError
 from tests.fakes import telemetry_of
@@ -130,3 +130,12 @@ def test_a_token_file_that_will_not_do_is_named(tmp_path: Path, content: bytes |
 
     assert str(tmp_path / "token") in str(error.value)
     assert hint in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "allowed"), [
+    ("172.18.0.5", True), ("172.32.0.1", False), ("[fd00::7]", True), ("[fe80::7]", False), ("fd00::7", True),
+    ("gateway", True), ("172.18.0.5.evil.example", False), ("[172.18.0.5", False), ("", False),
+])  # fmt: skip
+def test_a_network_stands_for_its_addresses_only(name: str, allowed: bool) -> None:
+    """A name is never in a network, so rebinding one gains nothing."""
+    assert allowed is (name in AllowedHosts(["Gateway", "172.16.0.0/12", "fd00::/8"]))

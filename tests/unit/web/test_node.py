@@ -74,3 +74,33 @@ def test_an_offset_that_leaves_no_port_is_an_error() -> None:
     """Before anything listens."""
     with pytest.raises(SettingError, match="CAROUSEL_PORT_OFFSET='50001'"):
         NodeConfig.from_env("gateway", {"CAROUSEL_PORT_OFFSET": "50001"})
+
+
+@pytest.mark.parametrize(("known_as", "node"), [
+    ("carousel-service1-2.carousel_default", "service1-2"),
+    ("my-stack-service1-12", "service1-12"),
+    ("my_stack_service1_3.net", "service1-3"),
+    ("service1-4", "service1-4"),
+    ("carousel-service2-2", None), ("service1", None), ("service1-2-old", None), ("laptop.example", None), (None, None),
+])  # fmt: skip
+def test_a_replica_is_called_as_the_network_knows_it(known_as: str | None, node: str | None) -> None:
+    """Compose answers <project>-<service>-<number>; of any other name nobody can tell the replica."""
+    config = NodeConfig.from_env("service1", {"CAROUSEL_HOST": "0.0.0.0"}, known_as=lambda: known_as)
+
+    assert (node or f"service1-{socket.gethostname()}") == config.node
+
+
+@pytest.mark.parametrize("env", [{}, {"CAROUSEL_HOST": "::1"}, {"CAROUSEL_HOST": "0.0.0.0", "CAROUSEL_NODE": "n-1"}])
+def test_the_network_is_asked_only_by_a_node_that_it_can_reach_and_that_has_no_name(env: dict[str, str]) -> None:
+    """A start on a laptop asks no name server."""
+
+    def asked() -> str | None:
+        raise AssertionError("the network was asked")
+
+    assert NodeConfig.from_env("service1", env, known_as=asked).node
+
+
+def test_a_network_among_the_hosts_is_checked_at_the_start() -> None:
+    """Not at the first request."""
+    with pytest.raises(SettingError, match=r"CAROUSEL_ALLOWED_HOSTS='172.16.0.0/99'"):
+        NodeConfig.from_env("gateway", {"CAROUSEL_ALLOWED_HOSTS": "172.16.0.0/99"})
