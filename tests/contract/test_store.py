@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from apps.storage.backends.base import Store
 from apps.storage.backends.memory import MemoryStore
+from apps.storage.backends.mongodb import MongoStore
 from apps.storage.backends.sqlite import SqliteStore
 from apps.storage.errors import StoreUnavailable
 from apps.storage.model import Batch, Written
@@ -25,6 +26,7 @@ DAY = 86_400 * SECOND
 BACK_ENDS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _path: MemoryStore(clock=lambda: NOW),
     "sqlite": lambda path: SqliteStore(path / "storage.db", clock=lambda: NOW),
+    "mongodb": lambda path: MongoStore("mongodb://127.0.0.1:57017/t%s" % __import__("hashlib").md5(str(path).encode()).hexdigest(), clock=lambda: NOW),
 }
 DURABLE = [name for name in BACK_ENDS if name != "memory"]
 """Declared capability: what was written is there after a restart."""

@@ -30,7 +30,7 @@ FAILURE_STICKS_S: Final = 10.0
 
 @dataclass(slots=True)
 class _Job:
-    batch: Batch = Batch()
+    batch: Batch = field(default_factory=Batch)
     weight: int = 0
     errand: Callable[[], object] | None = None
     done: "Future[Written]" = field(default_factory=Future)
