@@ -26,7 +26,9 @@ DAY = 86_400 * SECOND
 BACK_ENDS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _path: MemoryStore(clock=lambda: NOW),
     "sqlite": lambda path: SqliteStore(path / "storage.db", clock=lambda: NOW),
-    "mongodb": lambda path: MongoStore("mongodb://127.0.0.1:57017/t%s" % __import__("hashlib").md5(str(path).encode()).hexdigest(), clock=lambda: NOW),
+    "mongodb": lambda path: MongoStore(
+        "mongodb://127.0.0.1:57017/t%s" % __import__("hashlib").md5(str(path).encode()).hexdigest(), clock=lambda: NOW
+    ),
 }
 DURABLE = [name for name in BACK_ENDS if name != "memory"]
 """Declared capability: what was written is there after a restart."""

@@ -85,11 +85,15 @@ class Feed(Protocol):
     A log is *pending* from its write until it is settled. Keys are those of `Log`.
     """
 
+    def generation(self) -> str:
+        """Return which index is fed, empty if none is."""
+        ...
+
     def begin_feed(self, generation: str, *, timeout_s: float) -> None:
-        """Say which index is fed; if it is another one than before (made anew, say), every log is pending again.
+        """Feed another index from now on, a new one: every log is pending.
 
         Raises:
-            StoreError: it could not be noted within *timeout_s*.
+            StoreError: it could not be noted; each step may take *timeout_s*.
         """
         ...
 
@@ -98,7 +102,7 @@ class Feed(Protocol):
         ...
 
     def next_pending(self, limit: int) -> list[Log]:
-        """Return pending logs, those with the least keys first, at most *limit*."""
+        """Return pending logs in any order, at most *limit*."""
         ...
 
     def settle(self, keys: Sequence[int], *, timeout_s: float) -> None:

@@ -77,12 +77,16 @@ class MemoryStore:
                         break
             return found
 
+    def generation(self) -> str:
+        """See `Feed.generation`."""
+        with self._open():
+            return self._generation
+
     def begin_feed(self, generation: str, *, timeout_s: float) -> None:
         """See `Feed.begin_feed`."""
         with self._open():
-            if generation != self._generation:
-                self._generation = generation
-                self._outbox = set(self._keys)
+            self._generation = generation
+            self._outbox = set(self._keys)
 
     def pending(self, at_most: int) -> int:
         """See `Feed.pending`."""

@@ -138,7 +138,7 @@ class MongoStore:
     def nodes(self) -> list[Node]:
         """See `Store.nodes`."""
         with self._reading():
-            tallies = list(self._server.durable("tally").find())
+            tallies = list(self._server.durable("tally").find({"last": {"$ne": ""}}))
         nodes: dict[tuple[str, str], Node] = {}
         for tally in tallies:
             one = Node(tally["node"], tally["app"], tally["first_seen"], tally["last_seen"], *_counts(tally))
@@ -170,15 +170,15 @@ class MongoStore:
         """
         self._committer.run(self._writer.tidy, 60.0)
 
-    def begin_feed(self, generation: str, *, timeout_s: float) -> None:
-        """See `Feed.begin_feed`."""
-        # The writer forgets the generation of a store that feeds nobody; so it goes first.
-        self._committer.run(self._writer.prepare, timeout_s)
+    def generation(self) -> str:
+        """See `Feed.generation`."""
         with self._reading():
             known = self._server.durable("meta").find_one({"_id": "feed"}) or {}
-        if known.get("generation") == generation:
-            return
-        last = -1
+            return str(known.get("generation", ""))
+
+    def begin_feed(self, generation: str, *, timeout_s: float) -> None:
+        """See `Feed.begin_feed`."""
+        last: int | None = -1
         while last is not None:
             with self._reading():
                 last = self._mark_some(last)

@@ -126,8 +126,9 @@ def point_document(point: Point, group: str) -> Document:
 
 
 def series_document(series: Series, born: int) -> Document:
-    """Return the document of *series* but for its newest point; *born* orders those of one name."""
+    """Return the document of *series* as it is before its first point; *born* orders those of one name."""
     return {
+        "time": -1,
         "origin": Binary(series.origin.digest),
         "name": text(series.name),
         "app": text(series.origin.app),

@@ -163,18 +163,22 @@ def insert_new(collection: Docs, documents: Sequence[Document]) -> set[int]:
 
 
 def update_all(collection: Docs, updates: Sequence[pymongo.UpdateOne]) -> None:
-    """Run *updates* (upserts that a condition may hold back), each by itself.
+    """Run *updates* one after the other; they may be run again, so each must do no harm the second time.
 
-    One whose condition does not hold tries to insert what is there already; that is how it says that it is done.
+    Two writers that make the same document at once: one is refused, and finds it made when it comes again.
     """
     if not updates:
         return
-    try:
-        collection.bulk_write(updates, ordered=False)
-    except BulkWriteError as error:
-        refused = error.details.get("writeErrors") or []
-        if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE for one in refused):
-            raise
+    for _ in range(2):
+        try:
+            collection.bulk_write(updates, ordered=True)
+        except BulkWriteError as error:
+            refused = error.details.get("writeErrors") or []
+            if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE for one in refused):
+                raise
+        else:
+            return
+    collection.bulk_write(updates, ordered=True)
 
 
 def find_by(collection: Docs, field: str, values: Iterable[Any], shown: Mapping[str, int]) -> Iterator[Document]:

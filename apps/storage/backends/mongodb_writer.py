@@ -2,7 +2,8 @@
 
 A server that stands alone has no transactions. So a group is noted first (`group`), then come its records, each with
 the group's name, then what they add up to (`tally`), then that this is done. Where the last two are missing, the next
-writer counts the group's records and adds them; a tally remembers the last group that it has, so nothing is added twice.
+writer counts the group's records and adds them; a tally remembers the last group that it has, so nothing is added
+twice.
 """
 
 import time
@@ -276,11 +277,11 @@ class MongoWriter:
                 newest[point.series.digest] = point
         updates = []
         for digest, point in newest.items():
-            held_now = put_message(self._server, {"time": point.time}, "raw", point.raw)
             made = series_document(point.series, time.time_ns())
             put_message(self._server, made, "head", point.series.head)
-            condition = {"_id": Binary(digest), "time": {"$lt": point.time}}
-            updates.append(UpdateOne(condition, {"$set": held_now, "$setOnInsert": made}, upsert=True))
+            newer = put_message(self._server, {"time": point.time}, "raw", point.raw)
+            updates.append(UpdateOne({"_id": Binary(digest)}, {"$setOnInsert": made}, upsert=True))
+            updates.append(UpdateOne({"_id": Binary(digest), "time": {"$lt": point.time}}, {"$set": newer}))
         update_all(self._server.durable("series"), updates)
 
     def _expires(self, age_s: float) -> datetime | None:
@@ -292,15 +293,16 @@ class MongoWriter:
     def _add_tallies(self, writer: str, group: str, tallies: Tallies) -> None:
         updates = []
         for (app, node), tally in tallies.items():
-            update = {
+            number = tally_id(writer, app, node)
+            made = {"app": text(app), "node": text(node), "last": ""}
+            added = {
                 "$min": {"first_seen": tally.first_seen},
                 "$max": {"last_seen": tally.last_seen},
                 "$inc": {kind: tally.counts[kind] for kind in KINDS},
                 "$set": {"last": group},
-                "$setOnInsert": {"app": text(app), "node": text(node)},
             }
-            condition = {"_id": tally_id(writer, app, node), "last": {"$ne": group}}
-            updates.append(UpdateOne(condition, update, upsert=True))
+            updates.append(UpdateOne({"_id": number}, {"$setOnInsert": made}, upsert=True))
+            updates.append(UpdateOne({"_id": number, "last": {"$ne": group}}, added))
         update_all(self._server.plain("tally"), updates)
 
     def _own_group(self) -> Document | None:

@@ -195,12 +195,13 @@ class SqliteStore:
         """Return how much is not committed yet."""
         return self._writer.pending_bytes()
 
+    def generation(self) -> str:
+        """See `Feed.generation`."""
+        with self._reader() as reader:
+            return next((str(name) for (name,) in run(reader, f"SELECT name FROM {GENERATION}")), "")
+
     def begin_feed(self, generation: str, *, timeout_s: float) -> None:
         """See `Feed.begin_feed`."""
-        with self._reader() as reader:
-            known = run(reader, f"SELECT name FROM {GENERATION}")
-        if known == [(generation,)]:
-            return
         self._writer.execute(
             (f"DELETE FROM {GENERATION}", [()]),
             (f"INSERT OR IGNORE INTO {OUTBOX} (key) SELECT key FROM log", [()]),
