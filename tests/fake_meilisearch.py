@@ -109,6 +109,8 @@ class FakeMeilisearch:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(packed)))
+                # Its client makes a connection for each call, and a thread that waits for more would outlive a test.
+                self.send_header("Connection", "close")
                 self.end_headers()
                 with suppress(OSError):
                     self.wfile.write(packed)

@@ -62,7 +62,7 @@ def get(tools: Tools) -> Path:
 
 
 def command(source: Path, tools: Tools | None = None) -> list[str] | str:
-    """Return the command that runs the Java program at *source* with the server's libraries; words why there is none."""
+    """Return the command that runs the Java program at *source* with the server's libraries, or why there is none."""
     chosen = tools or Tools(ROOT / ".tools", dict(os.environ))
     try:
         folder = get(chosen)

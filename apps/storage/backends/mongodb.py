@@ -15,7 +15,7 @@ from bson import Binary
 from apps.storage.backends.base import MAX_TRACE
 from apps.storage.backends.committer import Committer
 from apps.storage.backends.mongodb_documents import Document, direction_of, filter_of, series_filter
-from apps.storage.backends.mongodb_server import Server, find_by, get_message, within
+from apps.storage.backends.mongodb_server import Server, find_by, get_message
 from apps.storage.backends.mongodb_writer import KINDS, MongoWriter
 from apps.storage.errors import StoreUnavailable
 from apps.storage.model import Batch, Log, Node, Origin, Point, Series, Span, Stats, Written
@@ -230,7 +230,7 @@ class MongoStore:
     def _reading(self) -> Iterator[None]:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
-        with within(self._options.read_timeout_s):
+        with self._server.within(self._options.read_timeout_s):
             yield
 
     def _message(self, held: Any) -> bytes:

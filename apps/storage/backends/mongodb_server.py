@@ -25,8 +25,8 @@ DURABLE: Final = WriteConcern("majority", j=True)
 PLAIN: Final = WriteConcern(1)
 DUPLICATE: Final = 11000
 CONNECT_S: Final = 2.0
-ALIVE_S: Final = 1.0
-"""How long `Server.failure` waits for an answer, and how long it believes one."""
+REMEMBERED_S: Final = 1.0
+"""How long `Server.failure` believes the last answer."""
 CHUNK: Final = 10_000
 """Values in one `$in`."""
 
@@ -123,17 +123,28 @@ class Server:
                 raise
             collection.create_index(keys)
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound all calls of the block together, see `within`; give up at once where the server is known to be away.
+
+        The driver looks for a server until the whole time is over, however long that is.
+        """
+        if reason := self.failure():
+            raise StoreUnavailable(reason)
+        with within(seconds):
+            yield
+
     def failure(self) -> str | None:
         """Return why the server does not answer, None when it does; a second's old answer will do."""
         with self._guard:
-            if time.monotonic() - self._asked_at >= ALIVE_S:
+            if time.monotonic() - self._asked_at >= REMEMBERED_S:
                 self._failure = self._ask()
                 self._asked_at = time.monotonic()
             return self._failure
 
     def _ask(self) -> str | None:
         try:
-            with within(ALIVE_S):
+            with within(CONNECT_S):
                 self._client.admin.command("ping")
         except StoreUnavailable as error:
             return f"{self.address} does not answer: {error}"

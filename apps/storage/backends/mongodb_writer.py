@@ -32,7 +32,7 @@ from apps.storage.backends.mongodb_documents import (
     text,
     window_of,
 )
-from apps.storage.backends.mongodb_server import Server, find_by, insert_new, put_message, update_all, within
+from apps.storage.backends.mongodb_server import Server, find_by, insert_new, put_message, update_all
 from apps.storage.model import Batch, NewLog, Origin, Point, Span, Written
 
 ABANDONED_S: Final = 180.0
@@ -103,7 +103,7 @@ class MongoWriter:
             StoreUnavailable: the server refuses, or took longer than the timeout.
         """
         self.prepare()
-        with within(self._timeout_s):
+        with self._server.within(self._timeout_s):
             if self._unsettled:
                 self._settle_group(self._own_group())
                 self._unsettled = False
@@ -118,7 +118,7 @@ class MongoWriter:
         if self._is_prepared:
             return
         # An index on a full store may take its time.
-        with within(max(self._timeout_s, 60.0)):
+        with self._server.within(max(self._timeout_s, 60.0)):
             self._server.prepare()
             if not self._feeds:
                 self._server.durable("meta").delete_one({"_id": "feed"})
@@ -132,7 +132,7 @@ class MongoWriter:
             StoreUnavailable: the server refuses.
         """
         self.prepare()
-        with within(max(self._timeout_s, 60.0)):
+        with self._server.within(max(self._timeout_s, 60.0)):
             oldest = self._clock() - int(self._metrics_age_s * 1e9)
             for name in ("point", "series"):
                 self._server.plain(name).delete_many({"time": {"$lt": oldest}})
