@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.native import clean, doctor, engines, golang, hints, venv
+from deploy.native import clean, doctor, engines, golang, hints, mongodb_wire, venv
 from deploy.native.engines import ENGINES, Found
 from deploy.native.progress import Progress, seconds
 from deploy.native.tools import ROOT, ToolError, Tools, interrupt_on_signals, remove
@@ -96,8 +96,9 @@ def _begin(command: str, rest: list[str], needs: Needs, began: float) -> int:
 
 def _engines() -> int:
     with Progress() as progress:
+        tools = Tools(engines.TOOLS_FOLDER)
         try:
-            made = make(Tools(engines.TOOLS_FOLDER), progress, "run", True)
+            made = make(tools, progress, "run", True)
         except ToolError as error:
             progress.say(f"cannot go on: {error}", "red")
             return 1
@@ -107,7 +108,17 @@ def _engines() -> int:
                 progress.say(line)
             if name in made.phases:
                 progress.say(f"    took {seconds(made.phases[name])}")
+        progress.say(_mongodb_wire(tools))
     return 0 if all(found.binary for found in made.found.values()) else 1
+
+
+def _mongodb_wire(tools: Tools) -> str:
+    """Get the server that tests of MongoDB's protocol need; return the line that tells of it. No stack needs it."""
+    title = f"{mongodb_wire.NAME} {mongodb_wire.VERSION}, for tests of MongoDB's protocol"
+    try:
+        return f"{title}: {mongodb_wire.get(tools)}"
+    except ToolError as error:
+        return f"{title}: not there, so those tests are skipped: {error}"
 
 
 def describe(found: Found, here: str | None) -> list[str]:

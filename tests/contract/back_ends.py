@@ -40,15 +40,17 @@ class Engines:
     def __init__(self) -> None:
         self._wire: subprocess.Popen[str] | None = None
         self._wire_url = ""
+        self._reason = ""
 
     def mongodb(self) -> str:
         """Return the base address of a server of MongoDB's protocol; skips the test where there is none."""
         if MONGODB_URL:
             return MONGODB_URL.rstrip("/")
-        if not self._wire_url:
+        if not self._wire_url and not self._reason:
             command = mongodb_wire.command(SOURCE)
             if isinstance(command, str):
-                pytest.skip(f"no server of MongoDB's protocol: {command}")
+                self._reason = f"no server of MongoDB's protocol: {command}"
+                pytest.skip(self._reason)
             self._wire = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
@@ -56,7 +58,16 @@ class Engines:
             port = self._wire.stdout.readline().strip()
             assert port.isdigit(), f"{' '.join(command)} did not come up"
             self._wire_url = f"mongodb://127.0.0.1:{port}"
+        if self._reason:
+            pytest.skip(self._reason)
         return self._wire_url
+
+    def has_mongodb(self) -> bool:
+        """Tell whether there is a server of MongoDB's protocol, for a test that can do without."""
+        try:
+            return bool(self.mongodb())
+        except pytest.skip.Exception:
+            return False
 
     def close(self) -> None:
         """End what was started."""

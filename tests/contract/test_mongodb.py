@@ -239,6 +239,20 @@ def test_new_process_finds_a_free_key_behind_a_clock_that_stands_still(url: str)
     assert ["0"] * 100 + ["1"] * 100 + ["2"] * 100 == [log_view(log)["message"] for log in found]
 
 
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        ([], []),
+        ([(1, 3)], [(1, 3)]),
+        ([(1, 3), (2, 5), (5, 6), (8, 9)], [(1, 6), (8, 9)]),
+        ([(1, 9), (2, 3)], [(1, 9)]),
+    ],
+)
+def test_stretches_that_touch_are_one(ranges: list[tuple[int, int]], expected: list[tuple[int, int]]) -> None:
+    """A crowded moment is looked at once."""
+    assert expected == writer_module.merged(ranges)
+
+
 @pytest.mark.parametrize("dies_in", ["_add_tallies", "_note_counted"])
 def test_writer_that_dies_over_a_group_leaves_the_totals_right(
     url: str, monkeypatch: pytest.MonkeyPatch, dies_in: str

@@ -39,9 +39,11 @@ ABANDONED_S: Final = 180.0
 """After so long a group that is not counted has no writer any more: none works that long on one."""
 REACH: Final = 16
 """Nanoseconds that are looked at for a free key, doubled until one is found."""
-MAX_LOOKED_AT: Final = 500_000
+RANGES: Final = 200
+"""Stretches of time that one such look is at."""
 MAX_CACHED: Final = 65_536
 KINDS: Final = ("log", "span", "point")
+_KEY_ALONE: Final = {"_id": 0, "key": 1}
 _TIME_OF: Final = {"log": "key", "span": "time", "point": "time"}
 
 
@@ -235,10 +237,7 @@ class MongoWriter:
         """Return *collided* with keys that are free, or that lie behind all that was looked at."""
         if not collided:
             return []
-        reach = min(reach, max(REACH, MAX_LOOKED_AT // len(collided)))
-        looked_at = {key + step for _, key in collided for step in range(reach)}
-        found = find_by(self._server.durable("log"), "key", looked_at, {"_id": 0, "key": 1})
-        taken = {int(one["key"]) for one in found}
+        taken = self._taken(merged((key, key + reach) for _, key in collided))
         moved: list[tuple[NewLog, int]] = []
         floor = -1
         for log, key in collided:
@@ -248,6 +247,15 @@ class MongoWriter:
             self._next_key[log.time] = floor + 1
             moved.append((log, floor))
         return moved
+
+    def _taken(self, ranges: Sequence[tuple[int, int]]) -> set[int]:
+        """Return the keys in *ranges* (the first included, the last not) that logs have."""
+        taken: set[int] = set()
+        for start in range(0, len(ranges), RANGES):
+            asked = [{"key": {"$gte": first, "$lt": last}} for first, last in ranges[start : start + RANGES]]
+            found = self._server.durable("log").find(asked[0] if len(asked) == 1 else {"$or": asked}, _KEY_ALONE)
+            taken.update(int(one["key"]) for one in found)
+        return taken
 
     def _insert_spans(self, spans: Sequence[Span], group: str) -> list[Span]:
         expires = self._expires(self._age_s)
@@ -329,6 +337,17 @@ class MongoWriter:
             for found in self._server.durable(kind).find(asked, {"_id": 0, moment: 1, "app": 1, "node": 1}):
                 _add(tallies, str(found["app"]), str(found["node"]), kind, int(found[moment]))
         return tallies
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return *ranges* (sorted by their beginnings) with those that touch made one."""
+    found: list[tuple[int, int]] = []
+    for first, last in ranges:
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
 
 
 def _with_expiry(document: Document, expires: datetime | None) -> Document:

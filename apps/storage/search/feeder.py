@@ -26,6 +26,7 @@ GATHER_S: Final = 0.1
 AWAIT_S: Final = 5.0
 FEED_S: Final = 30.0
 """How long the store may take to note what was handed over."""
+CLOSE_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.5
 LAST_RETRY_S: Final = 10.0
 DROP_EVERY_S: Final = 600.0
@@ -105,10 +106,10 @@ class Feeder:
         self._wake.set()
 
     def close(self) -> None:
-        """End the thread; what is pending stays so."""
+        """End the thread; what is pending stays so. One that waits for the engine is left to end by itself."""
         self._closing.set()
         self._wake.set()
-        self._thread.join()
+        self._thread.join(CLOSE_S)
 
     def _work(self) -> None:
         retry_s = FIRST_RETRY_S
