@@ -346,6 +346,12 @@ def test_address_that_will_not_do_is_refused(url: str) -> None:
         open_store(url)
 
 
+def test_option_that_cannot_be_met_is_one_line() -> None:
+    """Said when the store is opened, as storage says it at its start."""
+    with pytest.raises(StoreUnavailable, match=r"MongoDB: host:27017: .*ca\.pem"):
+        open_store("mongodb://host/carousel?tls=true&tlsCAFile=/nowhere/ca.pem")
+
+
 def test_password_is_not_shown() -> None:
     """Neither by a bad address nor by the settings."""
     with pytest.raises(SettingError) as caught:

@@ -119,7 +119,7 @@ class Committer:
 
     def _work(self) -> None:
         try:
-            while jobs := self._next_group():
+            while (jobs := self._next_group()) is not None:
                 self._commit(jobs)
                 with self._changed:
                     self._pending_bytes -= sum(job.weight for job in jobs)
@@ -127,12 +127,13 @@ class Committer:
         finally:
             self._finish()
 
-    def _next_group(self) -> list[_Job]:
-        """Return the batches to commit next, or one errand alone; empty when there will be no more."""
+    def _next_group(self) -> list[_Job] | None:
+        """Return the batches to commit next, or one errand alone; nothing after a while; None when all is done."""
         with self._changed:
-            while not self._waiting and not self._is_closing:
-                if not self._changed.wait(self._tidy_every_s):
-                    self._tidy_if_due()
+            if not self._waiting and not self._is_closing:
+                self._changed.wait(self._tidy_every_s)
+            if not self._waiting:
+                return None if self._is_closing else []
             group: list[_Job] = []
             records = 0
             while self._waiting and (not group or self._joins(group, records)):

@@ -72,17 +72,23 @@ class Server:
 
     Args:
         url: ``mongodb://[user:password@]host[:port][,host…]/database[?options]``.
+
+    Raises:
+        StoreUnavailable: its options name what is not there, such as a certificate.
     """
 
     def __init__(self, url: str) -> None:
         found = parse_uri(url, warn=False)
         self.address = ",".join(f"{host}:{port}" for host, port in found["nodelist"])
-        self._client: pymongo.MongoClient[Document] = pymongo.MongoClient(
-            url,
-            serverSelectionTimeoutMS=int(CONNECT_S * 1000),
-            connectTimeoutMS=int(CONNECT_S * 1000),
-            appname="carousel-storage",
-        )
+        try:
+            self._client: pymongo.MongoClient[Document] = pymongo.MongoClient(
+                url,
+                serverSelectionTimeoutMS=int(CONNECT_S * 1000),
+                connectTimeoutMS=int(CONNECT_S * 1000),
+                appname="carousel-storage",
+            )
+        except (PyMongoError, ValueError, OSError) as error:
+            raise StoreUnavailable(f"MongoDB: {self.address}: {_short(error)}") from error
         self._database: Database[Document] = self._client[str(found["database"])]
         self._guard = threading.Lock()
         self._asked_at = float("-inf")
