@@ -347,8 +347,8 @@ def test_address_that_will_not_do_is_refused(url: str) -> None:
 
 
 def test_option_that_cannot_be_met_is_one_line() -> None:
-    """Said when the store is opened, as storage says it at its start."""
-    with pytest.raises(StoreUnavailable, match=r"MongoDB: host:27017: .*ca\.pem"):
+    """A certificate that is not there, say: the line names the variable and the file."""
+    with pytest.raises(SettingError, match=r"CAROUSEL_STORAGE_URL=.*nowhere/ca\.pem"):
         open_store("mongodb://host/carousel?tls=true&tlsCAFile=/nowhere/ca.pem")
 
 

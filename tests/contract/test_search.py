@@ -134,6 +134,8 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> Itera
         assert isinstance(store, SearchedStore)
         store.write(logs(*LIBRARY), timeout_s=10)
         caught_up(store)
+        # Its thread would go on asking while tests look for threads that somebody left behind.
+        store._feeder.close()
         yield store, where
         store.close()
 

@@ -43,7 +43,7 @@ def check_address(url: str) -> None:
         raise ValueError("another kind of address")
     try:
         found = parse_uri(url, warn=False)
-    except (InvalidURI, ConfigurationError, ValueError) as error:
+    except (InvalidURI, ConfigurationError, ValueError, OSError) as error:
         raise ValueError(str(error)) from error
     if not found["database"]:
         raise ValueError("no database is named")
@@ -112,7 +112,7 @@ class Server:
             StoreUnavailable: the database was made by another version.
         """
         meta = self.durable("meta")
-        meta.update_one({"_id": "schema"}, {"$setOnInsert": {"version": VERSION}}, upsert=True)
+        update_all(meta, [pymongo.UpdateOne({"_id": "schema"}, {"$setOnInsert": {"version": VERSION}}, upsert=True)])
         version = (meta.find_one({"_id": "schema"}) or {}).get("version")
         if version != VERSION:
             raise StoreUnavailable(f"MongoDB: the database is none of version {VERSION} (it says {version})")
@@ -221,7 +221,7 @@ def put_message(
         if expires is not None:
             update["$max"] = {"expires": expires}
         # One at a time: the server refuses what is longer than 48 MB together.
-        pieces.update_one({"_id": piece["_id"]}, update, upsert=True)
+        update_all(pieces, [pymongo.UpdateOne({"_id": piece["_id"]}, update, upsert=True)])
     document[name] = {"digest": Binary(hashlib.blake2b(message, digest_size=32).digest()), "length": len(message)}
     return document
 
