@@ -290,11 +290,13 @@ def test_writer_that_fails_over_a_group_counts_it_with_the_next(
     assert (2, 1) == (store.stats().logs, store.stats().duplicates)
 
 
-def test_message_longer_than_a_document_is_kept_whole(store: MongoStore) -> None:
+def test_message_longer_than_a_document_is_kept_whole(url: str) -> None:
     """A document has 16 MiB; a record that could never be kept would be sent again for ever."""
+    store = MongoStore(url, options=MongoOptions(write_timeout_s=60.0, read_timeout_s=60.0), clock=lambda: NOW)
     long = "x" * (20 * 1024 * 1024)
     store.write(logs(ALog(long, "01"), ALog("short", "02", NOW + 1)), timeout_s=60)
     assert ["short", long] == [log_view(log)["message"] for log in store.logs(LogQuery())]
+    store.close()
 
 
 def test_old_records_are_dropped_where_an_age_is_set(url: str) -> None:

@@ -13,7 +13,14 @@ from bson import Binary
 from bson.errors import BSONError
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    DuplicateKeyError,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
@@ -112,7 +119,7 @@ class Server:
             StoreUnavailable: the database was made by another version.
         """
         meta = self.durable("meta")
-        update_all(meta, [pymongo.UpdateOne({"_id": "schema"}, {"$setOnInsert": {"version": VERSION}}, upsert=True)])
+        make(meta, "schema", {"$setOnInsert": {"version": VERSION}})
         version = (meta.find_one({"_id": "schema"}) or {}).get("version")
         if version != VERSION:
             raise StoreUnavailable(f"MongoDB: the database is none of version {VERSION} (it says {version})")
@@ -179,6 +186,17 @@ def insert_new(collection: Docs, documents: Sequence[Document]) -> set[int]:
     return set()
 
 
+def make(collection: Docs, number: Any, update: Document) -> None:
+    """Run *update* on the document with the id *number*, made if it is not there; others may make it at that moment."""
+    for _ in range(3):
+        try:
+            collection.update_one({"_id": number}, update, upsert=True)
+        except DuplicateKeyError:
+            continue
+        return
+    collection.update_one({"_id": number}, update)
+
+
 def update_all(collection: Docs, updates: Sequence[pymongo.UpdateOne]) -> None:
     """Run *updates* one after the other; they may be run again, so each must do no harm the second time.
 
@@ -221,7 +239,7 @@ def put_message(
         if expires is not None:
             update["$max"] = {"expires": expires}
         # One at a time: the server refuses what is longer than 48 MB together.
-        update_all(pieces, [pymongo.UpdateOne({"_id": piece["_id"]}, update, upsert=True)])
+        make(pieces, piece["_id"], update)
     document[name] = {"digest": Binary(hashlib.blake2b(message, digest_size=32).digest()), "length": len(message)}
     return document
 
