@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Final
 
 from flask import Flask
+from opentelemetry.metrics import Meter
 
-from apps.storage.backends import SqliteOptions, open_store
-from apps.storage.backends.base import Store
+from apps.storage.backends import FeedingStore, Store, StoreOptions, open_store
 from apps.storage.config import StorageConfig
 from apps.storage.errors import StoreError
 from apps.storage.ingest import ingest_blueprint
 from apps.storage.routes import search_blueprint
+from apps.storage.search.counts import SearchCounts
+from apps.storage.search.meilisearch import MeilisearchIndex
+from apps.storage.search.store import SearchedStore, lag_of
 from apps.telemetry.setup import Telemetry
 from apps.web.guards import guard_hosts
 from apps.web.health import health_blueprint
@@ -36,12 +39,11 @@ def create_service(config: StorageConfig, telemetry: Telemetry) -> Service:
         SystemExit: the store cannot be opened; one clear line says why. The status makes gunicorn give up.
     """
     try:
-        store = open_store(
-            config.url, metrics_age_s=config.metrics_age_s, options=SqliteOptions(queue_bytes=config.queue_bytes)
-        )
+        main = open_store(config.url, store_options(config))
     except StoreError as error:
         print(f"carousel: storage: {error}", file=sys.stderr, flush=True)
         raise SystemExit(GIVE_UP) from error
+    store = searched(main, config, telemetry.meter)
 
     def start() -> None:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -53,6 +55,34 @@ def create_service(config: StorageConfig, telemetry: Telemetry) -> Service:
         store.close()
 
     return Service(create_app(config, store=store, telemetry=telemetry), start, stop)
+
+
+def store_options(config: StorageConfig) -> StoreOptions:
+    """Return how *config* wants its store to be used."""
+    return StoreOptions(
+        metrics_age_s=config.metrics_age_s,
+        queue_bytes=config.queue_bytes,
+        write_timeout_s=config.write_timeout_s,
+        mongodb_age_s=config.mongodb_age_s,
+        feeds=config.search is not None,
+    )
+
+
+def searched(main: FeedingStore, config: StorageConfig, meter: Meter) -> Store:
+    """Return *main* with the search engine that *config* names beside it; *main* itself if it names none."""
+    if config.search is None:
+        return main
+    age_s = config.mongodb_age_s if main.name == "mongodb" else 0.0
+    counts = SearchCounts(meter)
+    store = SearchedStore(
+        main,
+        MeilisearchIndex(config.search, config.search_key),
+        age_s=age_s,
+        on_fed=counts.fed,
+        on_failure=counts.failed,
+    )
+    counts.watch(lambda: lag_of(store))
+    return store
 
 
 def create_app(

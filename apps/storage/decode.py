@@ -7,7 +7,7 @@ reason (OTLP specification, "Partial Success"); a body that cannot be read at al
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -23,7 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from apps.storage import otlp_json
 from apps.storage.errors import BadData
-from apps.storage.model import Batch, NewLog, Origin, Point, Series, Span, believable_time, searchable_severity
+from apps.storage.model import Batch, Log, NewLog, Origin, Point, Series, Span, believable_time, searchable_severity
 from apps.storage.words import words_of
 from apps.telemetry import names
 
@@ -68,6 +68,11 @@ def decode_logs(body: bytes, is_json: bool, arrival: int) -> Decoded:
         for record in scoped.log_records
     ]
     return Decoded(Batch(logs=tuple(logs)), Counter())
+
+
+def decode_again(log: Log) -> NewLog:
+    """Return what a kept *log* is searched by; its time is its key."""
+    return replace(_log(LogRecord.FromString(log.raw), log.origin, log.key), time=log.key)
 
 
 def decode_traces(body: bytes, is_json: bool, arrival: int) -> Decoded:

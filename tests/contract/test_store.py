@@ -11,36 +11,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.storage.backends.base import Store
-from apps.storage.backends.memory import MemoryStore
-from apps.storage.backends.sqlite import SqliteStore
 from apps.storage.errors import StoreUnavailable
 from apps.storage.model import Batch, Written
 from apps.storage.query import LogQuery, MetricQuery, Order, parse_logs
+from apps.storage.search.store import SearchedStore, find
 from apps.storage.views import log_view, metric_view
+from tests.contract.back_ends import BACK_ENDS, Engines, Place, caught_up, place
 from tests.unit.storage.builders import NOW, SECOND, SPAN, TRACE, ALog, ASpan, gauge, logs, spans
 
 OTHER_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 DAY = 86_400 * SECOND
 
-BACK_ENDS: dict[str, Callable[[Path], Store]] = {
-    "memory": lambda _path: MemoryStore(clock=lambda: NOW),
-    "sqlite": lambda path: SqliteStore(path / "storage.db", clock=lambda: NOW),
-}
-DURABLE = [name for name in BACK_ENDS if name != "memory"]
-"""Declared capability: what was written is there after a restart."""
-
 
 @pytest.fixture(params=list(BACK_ENDS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path, engines: Engines) -> Iterator[Store]:
     """One empty store of each kind, closed afterwards."""
-    made = BACK_ENDS[request.param](tmp_path)
-    yield made
-    made.close()
+    back_end = BACK_ENDS[request.param]
+    with place(tmp_path, engines, back_end.is_searched) as where:
+        made = back_end.open(where)
+        yield made
+        made.close()
 
 
 def put(store: Store, *batches: Batch) -> list[Written]:
     """Write *batches*, one after the other."""
-    return [store.write(batch, timeout_s=10) for batch in batches]
+    written = [store.write(batch, timeout_s=10) for batch in batches]
+    caught_up(store)
+    return written
 
 
 def messages(store: Store, **fields: Any) -> list[Any]:
@@ -139,8 +136,11 @@ def pairs_of(parameters: dict[str, Any]) -> list[tuple[str, str]]:
 def test_query_finds_exactly(store: Store, parameters: dict[str, Any], expected: str) -> None:
     """Every back end gives a query the same meaning."""
     put(store, logs(*LIBRARY))
-    found = store.logs(parse_logs(pairs_of(parameters), NOW).query)
-    assert expected == "".join(NAMES[log_view(log)["uid"]] for log in found)
+    query = parse_logs(pairs_of(parameters), NOW).query
+    found = find(store, query)
+    assert expected == "".join(NAMES[log_view(log)["uid"]] for log in found.logs)
+    is_engines = isinstance(store, SearchedStore) and bool(query.words)
+    assert ("meilisearch" if is_engines else store.name) == found.answered_by
 
 
 @pytest.mark.parametrize("parameters", [case[1] for case in QUERIES], ids=[case[0] for case in QUERIES])
@@ -257,18 +257,22 @@ def test_paging_neither_repeats_nor_misses_while_records_arrive(
     size=st.integers(1, 7),
     order=st.sampled_from(Order),
 )
-def test_pages_together_are_the_whole(tmp_path_factory: Any, offsets: list[int], size: int, order: Order) -> None:
-    """For any times, equal ones included, and any page size; SQLite finds what memory finds."""
-    path = tmp_path_factory.mktemp("pages")
+def test_pages_together_are_the_whole(
+    tmp_path_factory: Any, engines: Engines, offsets: list[int], size: int, order: Order
+) -> None:
+    """For any times, equal ones included, and any page size; every back end finds what memory finds."""
+    where = Place(tmp_path_factory.mktemp("pages"), engines)
     batch = logs(*(ALog(f"{index}", f"{index:032x}", NOW + offset) for index, offset in enumerate(offsets)))
     results = []
-    for make in BACK_ENDS.values():
-        store = make(path)
+    for back_end in BACK_ENDS.values():
+        if back_end.is_searched or (back_end.name == "mongodb" and not engines.has_mongodb()):
+            continue
+        store = back_end.open(where)
         put(store, batch)
         results.append(page_through(store, LogQuery(limit=size, order=order)))
         store.close()
     assert sorted(str(index) for index in range(len(offsets))) == sorted(results[0])
-    assert results[0] == results[1]
+    assert all(results[0] == found for found in results)
 
 
 def test_spans_come_oldest_first(store: Store) -> None:
@@ -390,15 +394,19 @@ def test_closed_store_refuses_and_closes_again_in_peace(store: Store) -> None:
             call()
 
 
-@pytest.mark.parametrize("name", DURABLE)
-def test_everything_is_there_after_a_restart(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name, back_end in BACK_ENDS.items() if back_end.is_durable])
+def test_everything_is_there_after_a_restart(name: str, tmp_path: Path, engines: Engines) -> None:
     """Records, duplicates' memory, points, nodes and totals survive a clean close."""
-    first = BACK_ENDS[name](tmp_path)
-    put(first, logs(*LIBRARY), spans(ASpan()), gauge("g", (NOW, 1.0)), Batch(rejected=2))
-    before = (first.logs(LogQuery()), first.spans(bytes.fromhex(TRACE)), first.nodes(), first.stats())
-    first.close()
-    second = BACK_ENDS[name](tmp_path)
-    assert before == (second.logs(LogQuery()), second.spans(bytes.fromhex(TRACE)), second.nodes(), second.stats())
-    assert [Written(0, len(LIBRARY)), Written(0, 1)] == put(second, logs(*LIBRARY), gauge("g", (NOW, 2.0)))
-    assert ["x.picked"] == [log_view(log)["step"] for log in second.logs(LogQuery(steps=("x.picked",), limit=1))]
-    second.close()
+    back_end = BACK_ENDS[name]
+    with place(tmp_path, engines, back_end.is_searched) as where:
+        first = back_end.open(where)
+        put(first, logs(*LIBRARY), spans(ASpan()), gauge("g", (NOW, 1.0)), Batch(rejected=2))
+        before = (first.logs(LogQuery()), first.spans(bytes.fromhex(TRACE)), first.nodes(), first.stats())
+        first.close()
+        second = back_end.open(where)
+        again = (second.logs(LogQuery()), second.spans(bytes.fromhex(TRACE)), second.nodes(), second.stats())
+        assert before == again
+        assert [Written(0, len(LIBRARY)), Written(0, 1)] == put(second, logs(*LIBRARY), gauge("g", (NOW, 2.0)))
+        assert ["x.picked"] == [log_view(log)["step"] for log in second.logs(LogQuery(steps=("x.picked",), limit=1))]
+        assert 2 == len(second.logs(LogQuery(words=frozenset({"timeout"}))))
+        second.close()

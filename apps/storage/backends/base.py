@@ -4,7 +4,8 @@ Times are unix nanoseconds, ids are bytes. Every method may be called from any t
 `StoreError` (busy, locked, full, read-only, closed), never anything else that a caller has to know.
 """
 
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol, runtime_checkable
 
 from apps.storage.model import Batch, Log, Node, Point, Span, Stats, Written
 from apps.storage.query import LogQuery, MetricQuery
@@ -15,6 +16,11 @@ MAX_TRACE: Final = 20_000
 
 class Store(Protocol):
     """Keeps logs, spans and metric points."""
+
+    @property
+    def name(self) -> str:
+        """What kind of store it is, in one word."""
+        ...
 
     def write(self, batch: Batch, *, timeout_s: float) -> Written:
         """Keep *batch*; return when it is durable and searchable.
@@ -70,3 +76,51 @@ class Store(Protocol):
         Every other call raises `StoreUnavailable` from then on.
         """
         ...
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """What a store that feeds a search engine does beside: its outbox, written together with the logs.
+
+    A log is *pending* from its write until it is settled. Keys are those of `Log`.
+    """
+
+    def generation(self) -> str:
+        """Return which index is fed, empty if none is."""
+        ...
+
+    def begin_feed(self, generation: str, *, timeout_s: float) -> None:
+        """Feed another index from now on, a new one: every log is pending.
+
+        Raises:
+            StoreError: it could not be noted; each step may take *timeout_s*.
+        """
+        ...
+
+    def pending(self, at_most: int) -> int:
+        """Return how many logs are pending; counting stops at *at_most*."""
+        ...
+
+    def next_pending(self, limit: int) -> list[Log]:
+        """Return pending logs in any order, at most *limit*."""
+        ...
+
+    def settle(self, keys: Sequence[int], *, timeout_s: float) -> None:
+        """Note that the search engine has committed the logs with *keys*.
+
+        Raises:
+            StoreError: it could not be noted within *timeout_s*.
+        """
+        ...
+
+    def pending_logs(self, query: LogQuery) -> list[Log]:
+        """Return what `Store.logs` would, of the pending logs alone."""
+        ...
+
+    def logs_of(self, keys: Sequence[int]) -> list[Log]:
+        """Return the logs with *keys* (at most 2,000 of them), by key; those that are gone are left out."""
+        ...
+
+
+class FeedingStore(Store, Feed, Protocol):
+    """A store with an outbox."""

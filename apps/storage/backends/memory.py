@@ -3,9 +3,9 @@
 import bisect
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from apps.storage.backends.base import MAX_TRACE
 from apps.storage.errors import StoreUnavailable
@@ -18,14 +18,19 @@ Value = TypeVar("Value")
 
 
 class MemoryStore:
-    """A `Store` in this process's memory; gone with it.
+    """A `Store` and a `Feed` in this process's memory; gone with it.
 
     Args:
         metrics_age_s: how long metric points are kept, by *clock*.
         clock: unix nanoseconds.
+        feeds: keep an outbox for a search engine beside the store.
     """
 
-    def __init__(self, *, metrics_age_s: float = 7200.0, clock: Callable[[], int] = time.time_ns) -> None:
+    name: Final = "memory"
+
+    def __init__(
+        self, *, metrics_age_s: float = 7200.0, clock: Callable[[], int] = time.time_ns, feeds: bool = False
+    ) -> None:
         self._lock = threading.Lock()
         self._age_ns = int(metrics_age_s * 1e9)
         self._clock = clock
@@ -37,6 +42,9 @@ class MemoryStore:
         self._nodes: dict[tuple[str, str], Node] = {}
         self._duplicates = 0
         self._rejected = 0
+        self._feeds = feeds
+        self._generation = ""
+        self._outbox: set[int] = set()
         self._is_closed = False
 
     def write(self, batch: Batch, *, timeout_s: float) -> Written:
@@ -63,12 +71,49 @@ class MemoryStore:
                 keys.reverse()
             found: list[Log] = []
             for key in keys:
-                log = self._logs[key]
-                if _matches(log, query):
-                    found.append(Log(key, log.origin, log.raw))
+                if _matches(self._logs[key], query):
+                    found.append(self._log(key))
                     if len(found) == query.limit:
                         break
             return found
+
+    def generation(self) -> str:
+        """See `Feed.generation`."""
+        with self._open():
+            return self._generation
+
+    def begin_feed(self, generation: str, *, timeout_s: float) -> None:
+        """See `Feed.begin_feed`."""
+        with self._open():
+            self._generation = generation
+            self._outbox = set(self._keys)
+
+    def pending(self, at_most: int) -> int:
+        """See `Feed.pending`."""
+        with self._open():
+            return min(len(self._outbox), at_most)
+
+    def next_pending(self, limit: int) -> list[Log]:
+        """See `Feed.next_pending`."""
+        with self._open():
+            return [self._log(key) for key in sorted(self._outbox)[:limit]]
+
+    def settle(self, keys: Sequence[int], *, timeout_s: float) -> None:
+        """See `Feed.settle`."""
+        with self._open():
+            self._outbox.difference_update(keys)
+
+    def pending_logs(self, query: LogQuery) -> list[Log]:
+        """See `Feed.pending_logs`."""
+        with self._open():
+            outbox = set(self._outbox)
+        everything = replace(query, limit=len(self._keys) + 1)
+        return [log for log in self.logs(everything) if log.key in outbox][: query.limit]
+
+    def logs_of(self, keys: Sequence[int]) -> list[Log]:
+        """See `Feed.logs_of`."""
+        with self._open():
+            return [self._log(key) for key in sorted(keys) if key in self._logs]
 
     def spans(self, trace_id: bytes) -> list[Span]:
         """See `Store.spans`."""
@@ -111,6 +156,9 @@ class MemoryStore:
         """See `Store.close`."""
         self._is_closed = True
 
+    def _log(self, key: int) -> Log:
+        return Log(key, self._logs[key].origin, self._logs[key].raw)
+
     def _open(self) -> threading.Lock:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
@@ -125,6 +173,8 @@ class MemoryStore:
         self._identities.add(log.identity)
         self._logs[key] = log
         bisect.insort(self._keys, key)
+        if self._feeds:
+            self._outbox.add(key)
         return True
 
     def _add_span(self, span: Span) -> bool:

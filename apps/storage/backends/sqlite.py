@@ -16,11 +16,14 @@ import apsw
 
 from apps.storage.backends.base import MAX_TRACE
 from apps.storage.backends.sqlite_file import (
+    GENERATION,
+    OUTBOX,
     FileLock,
     as_store_errors,
     match_of,
     open_reader,
     open_writer,
+    prepare_feed,
     run,
 )
 from apps.storage.backends.sqlite_writer import Writer
@@ -30,6 +33,8 @@ from apps.storage.query import LogQuery, MetricQuery, Order
 
 _ORIGIN: Final = "digest, app, node, resource, resource_schema_url, scope, scope_schema_url"
 MAX_CACHED: Final = 65_536
+_IN_OUTBOX: Final = f"rowid BETWEEN (SELECT min(key) FROM {OUTBOX}) AND (SELECT max(key) FROM {OUTBOX})"
+"""Lets FTS5 look at that part of its lists only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,12 @@ class SqliteOptions:
     """How long to wait for another program that locks the file, in milliseconds."""
     checkpoint_pages: int = 4_000
     """Pages in the write-ahead log before they are moved into the file."""
+    feeds: bool = False
+    """Keep an outbox for a search engine beside the store."""
 
 
 class SqliteStore:
-    """A `Store` in the SQLite file at *path*, made if it is not there.
+    """A `Store` in the SQLite file at *path*, made if it is not there; a `Feed` too where its options say so.
 
     Args:
         path: the file; ``-wal``, ``-shm`` and ``.lock`` stand beside it.
@@ -59,6 +66,8 @@ class SqliteStore:
         StoreInUse: another process has it open.
         StoreUnavailable: it cannot be read or made there, or is no store.
     """
+
+    name: Final = "sqlite"
 
     def __init__(
         self,
@@ -88,11 +97,16 @@ class SqliteStore:
                 busy_ms=self._options.busy_ms,
                 checkpoint_pages=self._options.checkpoint_pages,
             )
+            prepare_feed(connection, self._options.feeds)
         except BaseException:
             self._lock.release()
             raise
         self._writer = Writer(
-            connection, queue_bytes=self._options.queue_bytes, metrics_age_s=metrics_age_s, clock=clock
+            connection,
+            queue_bytes=self._options.queue_bytes,
+            metrics_age_s=metrics_age_s,
+            clock=clock,
+            feeds=self._options.feeds,
         )
 
     def write(self, batch: Batch, *, timeout_s: float) -> Written:
@@ -102,6 +116,8 @@ class SqliteStore:
     def logs(self, query: LogQuery) -> list[Log]:
         """See `Store.logs`."""
         first, last = query.bounds()
+        if first > last:
+            return []
         direction = "DESC" if query.order is Order.NEWEST_FIRST else "ASC"
         match = match_of(query)
         if match:
@@ -110,10 +126,11 @@ class SqliteStore:
                 " WHERE log_token MATCH ? AND log_token.rowid BETWEEN ? AND ?"
                 f" ORDER BY log_token.rowid {direction} LIMIT ?"
             )
-            bindings: tuple[Any, ...] = (match, first, last, query.limit)
-        else:
-            sql = f"SELECT key, origin, raw FROM log WHERE key BETWEEN ? AND ? ORDER BY key {direction} LIMIT ?"
-            bindings = (first, last, query.limit)
+            return self._logs(sql, (match, first, last, query.limit))
+        sql = f"SELECT key, origin, raw FROM log WHERE key BETWEEN ? AND ? ORDER BY key {direction} LIMIT ?"
+        return self._logs(sql, (first, last, query.limit))
+
+    def _logs(self, sql: str, bindings: Sequence[Any]) -> list[Log]:
         with self._reader() as reader:
             rows = run(reader, sql, bindings)
             origins = self._origins_of(reader, {row[1] for row in rows})
@@ -177,6 +194,54 @@ class SqliteStore:
     def pending_bytes(self) -> int:
         """Return how much is not committed yet."""
         return self._writer.pending_bytes()
+
+    def generation(self) -> str:
+        """See `Feed.generation`."""
+        with self._reader() as reader:
+            return next((str(name) for (name,) in run(reader, f"SELECT name FROM {GENERATION}")), "")
+
+    def begin_feed(self, generation: str, *, timeout_s: float) -> None:
+        """See `Feed.begin_feed`."""
+        self._writer.execute(
+            (f"DELETE FROM {GENERATION}", [()]),
+            (f"INSERT OR IGNORE INTO {OUTBOX} (key) SELECT key FROM log", [()]),
+            (f"INSERT INTO {GENERATION} (name) VALUES (?)", [(generation,)]),
+            timeout_s=timeout_s,
+        )
+
+    def pending(self, at_most: int) -> int:
+        """See `Feed.pending`."""
+        with self._reader() as reader:
+            return int(run(reader, f"SELECT count(*) FROM (SELECT 1 FROM {OUTBOX} LIMIT ?)", (at_most,))[0][0])
+
+    def next_pending(self, limit: int) -> list[Log]:
+        """See `Feed.next_pending`."""
+        return self._logs(
+            f"SELECT log.key, log.origin, log.raw FROM {OUTBOX} JOIN log USING (key) ORDER BY key LIMIT ?", (limit,)
+        )
+
+    def settle(self, keys: Sequence[int], *, timeout_s: float) -> None:
+        """See `Feed.settle`."""
+        self._writer.execute((f"DELETE FROM {OUTBOX} WHERE key = ?", [(key,) for key in keys]), timeout_s=timeout_s)
+
+    def pending_logs(self, query: LogQuery) -> list[Log]:
+        """See `Feed.pending_logs`."""
+        first, last = query.bounds()
+        if first > last:
+            return []
+        direction = "DESC" if query.order is Order.NEWEST_FIRST else "ASC"
+        match = match_of(query)
+        found = f"AND key IN (SELECT rowid FROM log_token WHERE log_token MATCH ? AND {_IN_OUTBOX})" if match else ""
+        sql = (
+            f"SELECT log.key, log.origin, log.raw FROM {OUTBOX} JOIN log USING (key)"
+            f" WHERE key BETWEEN ? AND ? {found} ORDER BY key {direction} LIMIT ?"
+        )
+        return self._logs(sql, (first, last, *([match] if match else []), query.limit))
+
+    def logs_of(self, keys: Sequence[int]) -> list[Log]:
+        """See `Feed.logs_of`."""
+        marks = ",".join("?" * len(keys))
+        return self._logs(f"SELECT key, origin, raw FROM log WHERE key IN ({marks}) ORDER BY key", keys)
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -6,10 +6,8 @@ is its time; so a time window is a range of rowids, and order comes for free.
 """
 
 import fcntl
-import hashlib
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
@@ -18,13 +16,17 @@ from typing import Any, Final
 
 import apsw
 
+from apps.storage import tokens
 from apps.storage.errors import StoreInUse, StoreUnavailable
 from apps.storage.model import NewLog
-from apps.storage.query import LogQuery, State
-from apps.telemetry.record import is_error
+from apps.storage.query import LogQuery
 
 APPLICATION_ID: Final = 0x4341524F  # "CARO"
 VERSION: Final = 1
+OUTBOX: Final = "search_outbox"
+"""The table of keys that a search engine beside the store has not got yet."""
+GENERATION: Final = "search_generation"
+"""The table that names the index which the outbox feeds."""
 
 _SCHEMA: Final = f"""
 CREATE TABLE origin (
@@ -53,6 +55,11 @@ CREATE TABLE node (
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
+"""
+
+_FEED_SCHEMA: Final = f"""
+CREATE TABLE IF NOT EXISTS {OUTBOX} (key INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS {GENERATION} (name TEXT NOT NULL) STRICT;
 """
 
 _CHUNKS: Final = (2048, 512, 64, 8, 1)
@@ -164,6 +171,18 @@ def open_writer(path: Path, *, cache_kib: int, busy_ms: int, checkpoint_pages: i
     return connection
 
 
+def prepare_feed(connection: apsw.Connection, feeds: bool) -> None:
+    """Make the outbox where the store *feeds* a search engine; forget it where it does not.
+
+    What is written while nobody feeds is in no outbox, so the next engine has to be given everything anew.
+    """
+    with as_store_errors(), connection:
+        if feeds:
+            run(connection, _FEED_SCHEMA)
+        else:
+            run(connection, f"DROP TABLE IF EXISTS {OUTBOX}; DROP TABLE IF EXISTS {GENERATION}")
+
+
 def _prepare(connection: apsw.Connection, path: Path) -> None:
     application = run(connection, "PRAGMA application_id")[0][0]
     version = run(connection, "PRAGMA user_version")[0][0]
@@ -182,44 +201,12 @@ def open_reader(path: Path, *, busy_ms: int) -> apsw.Connection:
     return connection
 
 
-@lru_cache(maxsize=8192)
-def _token(kind: str, value: str) -> str:
-    """Return the token of a filter's *value*: itself where the tokenizer leaves it whole, else its hash."""
-    if re.fullmatch(r"[a-z0-9._-]{1,64}", value, re.ASCII):
-        return f"{kind}:{value}"
-    return f"{kind}:#{hashlib.blake2b(value.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
-
-
-def _state_token(is_error_record: bool) -> str:
-    return "e:error" if is_error_record else "e:ok"
-
-
 def tokens_of(log: NewLog) -> str:
-    """Return everything a log is found by, one word each; words have no colon, filters have one."""
-    tokens = [
-        *log.words,
-        _token("n", log.origin.node),
-        _token("a", log.origin.app),
-        f"s:{log.severity}",
-        _state_token(is_error(log.severity)),
-    ]
-    if log.trace_id:
-        tokens.append(f"t:{log.trace_id.hex()}")
-    if log.step:
-        tokens.append(_token("p", log.step))
-    return " ".join(tokens)
+    """Return everything a log is found by, one word each."""
+    return " ".join(tokens.tokens_of(log))
 
 
 def match_of(query: LogQuery) -> str:
     """Return the FTS5 expression of a query, empty if it has no filter but time."""
-    groups: list[Iterable[str]] = [[word] for word in sorted(query.words)]
-    if query.trace_id:
-        groups.append([f"t:{query.trace_id.hex()}"])
-    for kind, values in (("n", query.nodes), ("a", query.apps), ("p", query.steps)):
-        if values:
-            groups.append([_token(kind, value) for value in values])
-    if query.min_severity:
-        groups.append([f"s:{number}" for number in range(query.min_severity, 25)])
-    if query.state is not None:
-        groups.append([_state_token(query.state is State.ERROR)])
+    groups = tokens.groups_of(query)
     return " AND ".join("(" + " OR ".join(f'"{token}"' for token in group) + ")" for group in groups)

@@ -1,45 +1,21 @@
-"""The one thread that writes: it takes the batches that wait, and commits them together.
-
-A commit waits for the disk; the more batches share one, the less each costs. While one group is on its way to the disk
-the next one gathers.
-"""
+"""What is written to the SQLite file, in one transaction a group of batches."""
 
 import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
 import apsw
 
-from apps.storage.backends.sqlite_file import insert_all, present, run, tokens_of
-from apps.storage.errors import StoreBusy, StoreError, StoreUnavailable
+from apps.storage.backends.committer import Committer
+from apps.storage.backends.sqlite_file import OUTBOX, insert_all, present, run, tokens_of
+from apps.storage.errors import StoreUnavailable
 from apps.storage.model import Batch, NewLog, Origin, Point, Series, Span, Written
-from apps.storage.seldom import Seldom
 
 _log = logging.getLogger(__name__)
-_seldom = Seldom(_log)
 
-GROUP_RECORDS: Final = 8192
-"""Records that one commit takes at most (but at least one batch)."""
-OVERHEAD_BYTES: Final = 1024
-"""What a waiting record costs beside its bytes."""
-PURGE_EVERY_S: Final = 60.0
-FAILURE_STICKS_S: Final = 10.0
-"""How long after a failed commit the store calls itself not ready, if nothing has proved otherwise."""
 MAX_CACHED: Final = 65_536
-
-
-@dataclass(slots=True)
-class _Job:
-    batch: Batch
-    weight: int
-    is_purge: bool = False
-    done: "Future[Written]" = field(default_factory=Future)
 
 
 class Writer:
@@ -50,6 +26,7 @@ class Writer:
         queue_bytes: how much may wait; more raises `StoreBusy`.
         metrics_age_s: metric points older than that are dropped.
         clock: unix nanoseconds.
+        feeds: note the key of each new log in the outbox, for a search engine beside the store.
     """
 
     def __init__(
@@ -59,111 +36,64 @@ class Writer:
         queue_bytes: int,
         metrics_age_s: float,
         clock: Callable[[], int] = time.time_ns,
+        feeds: bool = False,
     ) -> None:
         self._connection = connection
-        self._queue_bytes = queue_bytes
-        self._tables = _Tables(connection)
+        self._tables = _Tables(connection, feeds)
         self._age_ns = int(metrics_age_s * 1e9)
         self._clock = clock
-        self._changed = threading.Condition()
-        self._waiting: deque[_Job] = deque()
-        self._pending_bytes = 0
-        self._is_closing = False
-        self._failure: tuple[float, str] | None = None
-        self._purged_at = float("-inf")
-        self._thread = threading.Thread(target=self._work, name="storage-writer", daemon=True)
-        self._thread.start()
+        self._committer = Committer(
+            lambda batches: self._transaction(lambda: self._tables.insert(batches)),
+            queue_bytes=queue_bytes,
+            tidy=self._purge,
+            finish=self._let_go,
+        )
 
     def write(self, batch: Batch, timeout_s: float) -> Written:
         """Hand *batch* over and wait for its commit. See `Store.write`."""
-        return self._submit(_Job(batch, _weight(batch)), timeout_s)
-
-    def _submit(self, job: _Job, timeout_s: float) -> Written:
-        with self._changed:
-            if self._is_closing:
-                raise StoreUnavailable("the store is closed")
-            if self._pending_bytes and self._pending_bytes + job.weight > self._queue_bytes:
-                raise StoreBusy(f"{self._pending_bytes} bytes wait to be committed already")
-            self._waiting.append(job)
-            self._pending_bytes += job.weight
-            self._changed.notify()
-        try:
-            return job.done.result(timeout_s)
-        except TimeoutError:
-            # Not begun yet: then nobody has to do it any more. Begun: it will be committed, and sent again in vain.
-            job.done.cancel()
-            raise StoreBusy(f"no commit within {timeout_s:g} s") from None
+        return self._committer.write(batch, timeout_s)
 
     def failure(self) -> str | None:
         """Return why commits fail at the moment, None if they do not."""
-        if not self._thread.is_alive():
-            return "the store is closed" if self._is_closing else "the writer has died"
-        failure = self._failure
-        return failure[1] if failure and time.monotonic() - failure[0] < FAILURE_STICKS_S else None
+        return self._committer.failure()
 
     def pending_bytes(self) -> int:
         """Return how much is not committed yet."""
-        with self._changed:
-            return self._pending_bytes
+        return self._committer.pending_bytes()
 
-    def purge(self, timeout_s: float = 10.0) -> None:
+    def purge(self) -> None:
         """Drop old metric points now, behind what waits already.
 
         Raises:
             StoreError: it could not be done.
         """
-        self._submit(_Job(Batch(), 0, is_purge=True), timeout_s)
+        self._committer.run(self._purge)
+
+    def execute(self, *statements: tuple[str, Sequence[tuple[Any, ...]]], timeout_s: float) -> None:
+        """Run each statement for each of its bindings, all in one transaction.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+
+        def work() -> list[Written]:
+            for sql, rows in statements:
+                self._connection.executemany(sql, rows)
+            return []
+
+        self._committer.run(lambda: self._transaction(work), timeout_s)
 
     def close(self) -> None:
         """Commit what waits, then let go of the file. A second call does nothing."""
-        with self._changed:
-            self._is_closing = True
-            self._changed.notify()
-        self._thread.join()
+        self._committer.close()
 
-    def _work(self) -> None:
+    def _let_go(self) -> None:
         try:
-            while jobs := self._next_group():
-                self._commit(jobs)
-                with self._changed:
-                    self._pending_bytes -= sum(job.weight for job in jobs)
-                self._purge_if_due()
             run(self._connection, "PRAGMA wal_checkpoint(TRUNCATE)")
         except apsw.Error as error:
             _log.warning("last checkpoint failed", extra={"fields": {"error": str(error)}})
         finally:
             self._connection.close()
-
-    def _next_group(self) -> list[_Job]:
-        """Return the batches to commit next, in the order they came; empty when there will be no more."""
-        with self._changed:
-            while not self._waiting and not self._is_closing:
-                if not self._changed.wait(PURGE_EVERY_S):
-                    self._purge_if_due()
-            group: list[_Job] = []
-            records = 0
-            while self._waiting and (not group or records + len(self._waiting[0].batch) <= GROUP_RECORDS):
-                job = self._waiting.popleft()
-                records += len(job.batch)
-                group.append(job)
-            return group
-
-    def _commit(self, group: Sequence[_Job]) -> None:
-        jobs = [job for job in group if job.done.set_running_or_notify_cancel()]
-        if not jobs:
-            return
-        try:
-            results = self._transaction(lambda: self._tables.insert([job.batch for job in jobs]))
-            if any(job.is_purge for job in jobs):
-                self._purge()
-        except StoreError as error:
-            self._failure = (time.monotonic(), str(error))
-            for job in jobs:
-                job.done.set_exception(error)
-        else:
-            self._failure = None
-            for job, written in zip(jobs, results, strict=True):
-                job.done.set_result(written)
 
     def _transaction(self, work: Callable[[], list[Written]]) -> list[Written]:
         try:
@@ -171,37 +101,22 @@ class Writer:
             results = work()
             run(self._connection, "COMMIT")
             return results
-        # Whatever it is, nobody may be left waiting, and the sender has to send again.
         except Exception as error:
             self._tables.forget()
             if self._connection.in_transaction:
                 run(self._connection, "ROLLBACK")
-            _seldom.error("commit failed", error)
             raise StoreUnavailable(f"{type(error).__name__.removesuffix('Error')}: {error}") from error
-
-    def _purge_if_due(self) -> None:
-        if time.monotonic() - self._purged_at < PURGE_EVERY_S:
-            return
-        self._purged_at = time.monotonic()
-        try:
-            self._purge()
-        except StoreError as error:
-            _seldom.error("old metric points could not be dropped", error)
 
     def _purge(self) -> None:
         self._transaction(lambda: self._tables.drop_points(self._clock() - self._age_ns))
 
 
-def _weight(batch: Batch) -> int:
-    records: Iterable[NewLog | Span | Point] = chain(batch.logs, batch.spans, batch.points)
-    return sum(len(record.raw) for record in records) + OVERHEAD_BYTES * (len(batch) + 1)
-
-
 class _Tables:
     """Puts records into the tables. Every method runs inside a transaction of the caller's."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, feeds: bool) -> None:
         self._connection = connection
+        self._feeds = feeds
         self._origins: dict[bytes, int] = {}
         self._series: dict[bytes, int] = {}
         self._next_key: dict[int, int] = {}
@@ -283,6 +198,8 @@ class _Tables:
         insert_all(self._connection, "log (key, origin, raw)", rows)
         tokens = [(key, tokens_of(log)) for key, log in zip(keys, logs, strict=True)]
         insert_all(self._connection, "log_token (rowid, token)", tokens)
+        if self._feeds:
+            insert_all(self._connection, f"{OUTBOX} (key)", [(key,) for key in keys])
 
     def _free_keys(self, times: Sequence[int]) -> list[int]:
         """Return one free key for each of *times* (ascending): the time itself, or the next nanosecond not taken."""

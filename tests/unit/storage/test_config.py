@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from apps.storage.config import MIB, StorageConfig
+from apps.storage.search.meilisearch import SearchAddress
 from apps.web.settings import SettingError
 
 
@@ -43,9 +44,22 @@ def test_settings_are_read() -> None:
         ("CAROUSEL_STORAGE_QUEUE_MIB", "much"),
         ("CAROUSEL_STORAGE_WRITE_TIMEOUT_S", "nan"),
         ("CAROUSEL_STORAGE_METRICS_AGE_S", "-1"),
+        ("CAROUSEL_STORAGE_MONGODB_AGE_S", "-1"),
+        ("CAROUSEL_SEARCH_URL", "http://localhost:7700"),
+        ("CAROUSEL_STORAGE_URL", "mongodb://localhost:27017"),
     ],
 )
 def test_bad_setting_is_named_with_what_is_expected(key: str, value: str) -> None:
     """Key, value and form."""
     with pytest.raises(SettingError, match=f"^{key}='{value}': expected"):
         StorageConfig.from_env({key: value})
+
+
+def test_search_engine_is_named_with_its_key(tmp_path: Path) -> None:
+    """The key is read from a file, and not shown."""
+    (tmp_path / "key").write_text("s3cret\n")
+    environ = {"CAROUSEL_SEARCH_URL": "meilisearch://search", "CAROUSEL_SEARCH_KEY_FILE": str(tmp_path / "key")}
+    config = StorageConfig.from_env(environ)
+    assert (SearchAddress("http://search:7700", "carousel-logs"), "s3cret") == (config.search, config.search_key)
+    assert "s3cret" not in repr(config)
+    assert StorageConfig.from_env({}).search is None

@@ -57,7 +57,7 @@ def test_log_is_shown_in_the_shape_that_all_share(client: FlaskClient, store: Me
         "uid": "ab",
         "seq": 7,
     }
-    assert {"logs": [expected], "next": None} == client.get("/api/v1/logs").json
+    assert {"logs": [expected], "next": None, "answeredBy": "memory"} == client.get("/api/v1/logs").json
 
 
 def test_numbers_that_json_lacks_do_not_break_the_answer(client: FlaskClient, store: MemoryStore) -> None:
@@ -181,6 +181,7 @@ def test_nodes_metrics_and_stats_are_shown(client: FlaskClient, store: MemorySto
     metric = {"name": "g", "type": "gauge", "unit": "1", "app": "gateway", "node": "gateway-1",
               "attributes": {"ring": "x"}, "time": seen, "value": 1.5}  # fmt: skip
     stats = {"logs": 1, "spans": 1, "metricPoints": 1, "metricPointsHeld": 1, "duplicates": 1, "rejected": 0}
+    stats |= {"store": "memory", "search": None}
     assert {"nodes": [node]} == client.get("/api/v1/nodes").json
     assert {"metrics": [metric]} == client.get("/api/v1/metrics?name=g&node=gateway-1").json
     assert {"metrics": []} == client.get("/api/v1/metrics?name=other").json
