@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -164,6 +165,7 @@ def test_a_crash_kills_its_own_node_alone(ask: Ask) -> None:
 
 def test_bugs_are_set_and_cleared_while_a_node_runs(ask: Ask) -> None:
     """The next request meets them; /readyz tells them; the change is an event."""
+    began = datetime.now(UTC).isoformat()
     replicas = [f"http://{member['address']}" for member in ask.rings()["service2"].values()]
     admin = {"Authorization": f"Bearer {ask.stack.token('admin')}"}
     plain = {name: value for name, value in HEALTHY.items() if name != "X-Carousel-Fault"}
@@ -187,7 +189,8 @@ def test_bugs_are_set_and_cleared_while_a_node_runs(ask: Ask) -> None:
     assert send().json()["service2"]["bug"] is None
 
     def told() -> list[str]:
-        records = ask.storage("logs", app="service2", q="bugs set", order="asc")["logs"]
+        found = {"app": "service2", "q": "bugs set", "order": "asc", "from": began}
+        records = ask.storage("logs", **found)["logs"]
         return sorted(record["message"] for record in records if record.get("event") == "carousel.bugs.set")
 
     assert eventually(lambda: len(told()) == 4 and told(), "the events") == [
