@@ -157,8 +157,7 @@ def place(path: Path, engines: Engines, is_searched: bool = False) -> Iterator[P
         with pymongo.MongoClient[dict[str, object]](MONGODB_URL) as client:
             client.drop_database(lent.label)
     if is_searched:
-        index = lent.index()
-        index._done(index._client(5.0).index(index.address.index).delete)
+        lent.index().drop()
 
 
 def caught_up(store: Store) -> Store:

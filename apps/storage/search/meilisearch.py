@@ -111,13 +111,20 @@ class MeilisearchIndex:
         Raises:
             SearchUnavailable: it could not be done.
         """
+        self.drop()
         client = self._client(CALL_S)
-        index = client.index(self.address.index)
-        if self.generation():
-            self._done(index.delete)
         self._done(lambda: client.create_index(self.address.index, {"primaryKey": "id"}))
-        self._done(lambda: index.update_settings(dict(SETTINGS)))
+        self._done(lambda: client.index(self.address.index).update_settings(dict(SETTINGS)))
         return self.generation()
+
+    def drop(self) -> None:
+        """Remove the index with all that is in it, if there is one.
+
+        Raises:
+            SearchUnavailable: it could not be done.
+        """
+        if self.generation():
+            self._done(self._client(CALL_S).index(self.address.index).delete)
 
     def add(self, documents: Sequence[dict[str, Any]]) -> int:
         """Hand *documents* over and return the task that commits them; one with a known id takes the old one's place.
