@@ -1,4 +1,4 @@
-"""The store in MongoDB, replicated or not: takes over where one machine ends. ADR-0011 says how it keeps its promises.
+"""The store in MongoDB, replicated or not: takes over where one machine ends. ADR-0010 says how it keeps its promises.
 
 Writes go through one thread a process (`committer`), reads are made where they are asked for. Several storage nodes may
 share a database. The server may be away when the store is opened: then it says so, and goes on when it is there.
