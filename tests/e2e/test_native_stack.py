@@ -38,8 +38,8 @@ def make(tmp_path):
     def make(**options):
         settings = {"offset": made[0].config.offset if made else free_offset(), "load": False}
         settings |= {"replicas": {"service1": 1, "service2": 1}}
-        # Loki and Tempo have tests of their own.
-        env = {"CAROUSEL_FAULTS": "", "CAROUSEL_WITHOUT": "loki,tempo", **options.pop("env", {})}
+        # Loki, Tempo and Grafana have tests of their own.
+        env = {"CAROUSEL_FAULTS": "", "CAROUSEL_WITHOUT": "loki,tempo,grafana", **options.pop("env", {})}
         made.append(Stack(tmp_path / "run 100% odd", env=env, **(settings | options)))
         return made[-1]
 
