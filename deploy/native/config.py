@@ -22,7 +22,7 @@ BOUNDS = {"gateway": (1, MAX_GATEWAYS), "service1": (1, MAX_REPLICAS), "service2
 SOCKET_PATH_LIMIT = 90
 """Bytes of a unix socket's path that every system takes (macOS: 104), less the suffix supervisor adds while binding."""
 
-ENGINE_NAMES = frozenset({"collector", "prometheus", "loki", "tempo"})
+ENGINE_NAMES = frozenset({"collector", "prometheus", "loki", "tempo", "grafana"})
 APP_KEYS = (
     "CAROUSEL_HOST",
     "CAROUSEL_ALLOWED_HOSTS",
