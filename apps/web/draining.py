@@ -68,13 +68,15 @@ class LeavingWorker(ThreadWorker):  # type: ignore[misc]
             self.method_queue.defer(act)
 
     def _leave(self, drain_s: float) -> None:
-        """Serve on for *drain_s*, not ready any more; what was told before counts if it ends sooner."""
+        """Serve on for *drain_s*, not ready any more; what was told before counts if it ends sooner.
+
+        The end itself comes when the events of this round are handled: the listener may be among them.
+        """
         ends_at = time.monotonic() + drain_s
         self._ends_at = min(ends_at, self._ends_at) if self._ends_at is not None else ends_at
         self.app.leave()
         # Every answer from now on says that its connection closes.
         self.max_keepalived = 0
-        self._look_at_the_clock()
 
     def _finish(self) -> None:
         self._lingers = False
@@ -126,6 +128,7 @@ class LeavingWorker(ThreadWorker):  # type: ignore[misc]
         if self.ppid == os.getppid():
             return True
         self._finish()
+        self._look_at_the_clock()
         return False
 
 
