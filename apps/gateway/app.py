@@ -16,7 +16,7 @@ from apps.gateway.dns import LookUps
 from apps.gateway.feed import Feed
 from apps.gateway.forwarding import SERVICE1, SERVICE2, Forwarder, mark_span
 from apps.gateway.kept import StateFile
-from apps.gateway.members import Change, Picked
+from apps.gateway.members import Change, News, Picked
 from apps.gateway.membership import Membership
 from apps.gateway.probes import Prober
 from apps.gateway.ringlog import RingLog
@@ -74,13 +74,13 @@ def _has_node(balancer: Balancer) -> Check:
     return lambda: None if len(balancer) else f"the ring of {balancer.service} is empty"
 
 
-def _rings(config: GatewayConfig, teller: Teller, state: StateFile) -> Rings:
+def _rings(config: GatewayConfig, on_change: Callable[[Change], None], state: StateFile) -> Rings:
     memberships = {
         "service1": Membership(config.service1_members),
         "service2": Membership(config.service2_members),
     }
     balancers = [
-        Balancer(service, tuple(membership.wanted()), config.policy, on_change=teller.changed)
+        Balancer(service, tuple(membership.wanted()), config.policy, on_change=on_change)
         for service, membership in memberships.items()
     ]
     return Rings(balancers, memberships, state.keep_rings)
@@ -100,7 +100,13 @@ def create_service(
     state = StateFile(config.state_file)
     ring_log = RingLog(telemetry, ("service1", "service2"))
     teller = Teller(ring_log, Feed(config.streams, on_drop=ring_log.dropped), Targets())
-    rings = _rings(config, teller, state)
+
+    def changed(change: Change) -> None:
+        teller.changed(change)
+        if change.news is News.REMOVED:
+            bugs.forget(change.node)
+
+    rings = _rings(config, changed, state)
     ring_log.watch(rings.balancers)
     bugs = BugFan(
         BugOrders(),

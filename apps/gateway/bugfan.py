@@ -3,8 +3,9 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,8 @@ from apps.web.client import CallError, call
 from apps.web.deadline import Deadline
 
 CALL_TIMEOUT_S: Final = 1.0
+TURN_S: Final = 2.0
+"""The longest that an order waits for another one that a node is being told: longer than a call may take."""
 AT_ONCE: Final = 32
 _MAX_ANSWER_BYTES: Final = 64 * 1024
 _log = logging.getLogger(__name__)
@@ -63,6 +66,8 @@ class BugFan:
         self._on_order = on_order
         self._lock = threading.Lock()
         self._failing: set[str] = set()
+        self._telling: dict[str, threading.Lock] = {}
+        """One at a time tells a node: of two that do, the one that began first must not have the last word."""
 
     def nodes(self) -> list[tuple[str, Member]]:
         """Return the service and the member of every node that has a name."""
@@ -107,10 +112,14 @@ class BugFan:
 
     def notice(self, service: str, member: Member, seen: Seen) -> None:
         """Put a node right whose ``/readyz`` tells other bugs than ordered (the prober's `Notice`)."""
-        wish = self.orders.wish(service, member.node, seen.bugs) if member.node == seen.node else None
-        if wish is None:
+        if member.node != seen.node:
             return
-        detail = self._carry_out(member, wish)
+        with self._turn(member.node, 0.0) as is_ours:
+            # Whoever tells it now has newer words; the next look finds what is still lacking.
+            wish = self.orders.wish(service, member.node, seen.bugs) if is_ours else None
+            if wish is None:
+                return
+            detail = self._carry_out(service, member, wish)
         if detail is None:
             self._failing.discard(member.node)
             words = "back to its environment's" if wish.rates is None else f"set to {wish.rates or 'none'}"
@@ -118,6 +127,13 @@ class BugFan:
         elif member.node not in self._failing:
             self._failing.add(member.node)
             _log.warning("the bugs of %s cannot be put right: %s", member.node, detail)
+
+    def forget(self, node: str) -> None:
+        """Forget what was remembered of a node that is no member any more, unless it is one at another address."""
+        if all(member.node != node for _, member in self.nodes()):
+            self.orders.forget(node)
+            self._failing.discard(node)
+            self._telling.pop(node, None)
 
     def _check(self, target: str) -> None:
         known = {balancer.service for balancer in self._balancers} | {member.node for _, member in self.nodes()}
@@ -135,9 +151,24 @@ class BugFan:
             return list(pool.map(lambda one: self._tell_one(*one), nodes))
 
     def _tell_one(self, service: str, member: Member) -> Told:
-        return Told(member.node, self._carry_out(member, Wish(self.orders.rates_for(service, member.node))))
+        with self._turn(member.node, TURN_S) as is_ours:
+            if not is_ours:
+                return Told(member.node, "it is being told something else, and does not answer")
+            wish = Wish(self.orders.rates_for(service, member.node))
+            return Told(member.node, self._carry_out(service, member, wish))
 
-    def _carry_out(self, member: Member, wish: Wish) -> str | None:
+    @contextmanager
+    def _turn(self, node: str, wait_s: float) -> Iterator[bool]:
+        """Be the only one that tells *node*, having waited at most *wait_s*; False if another one does."""
+        lock = self._telling.setdefault(node, threading.Lock())
+        is_ours = lock.acquire(timeout=wait_s)
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                lock.release()
+
+    def _carry_out(self, service: str, member: Member, wish: Wish) -> str | None:
         """Tell a node, and return why that failed, None if it did not."""
         node = member.node
         try:
@@ -150,7 +181,7 @@ class BugFan:
             return f"it cannot be asked: {type(error).__name__}"
         if isinstance(answered, int):
             return f"it answered {answered}"
-        self.orders.told(node, wish, answered)
+        self.orders.told(service, node, wish, answered)
         return None
 
     def _send(self, address: str, wish: Wish) -> str | int:

@@ -74,10 +74,15 @@ class BugOrders:
         with self._lock:
             self._to_clear.add(node)
 
-    def told(self, node: str, wish: Wish, answered: str | None) -> None:
-        """Take note that *node* carried out *wish*; *answered* are the rates it says it has now."""
+    def told(self, service: str, node: str, wish: Wish, answered: str | None) -> None:
+        """Take note that *node* of *service* carried out *wish*; *answered* are the rates it says it has now.
+
+        Where the order ended while the node was told of it, the node has to be told that too.
+        """
         with self._lock:
             self._to_clear.discard(node)
+            if wish.rates is not None and node not in self._rates and service not in self._rates:
+                self._to_clear.add(node)
             self._answered.pop(node, None)
             if wish.rates is not None and answered is not None:
                 self._answered[node] = (wish.rates, answered)

@@ -1,7 +1,10 @@
 """Orders for bugs: whose count, what a node must be told, and how telling the nodes goes."""
 
 import json
+import threading
+import time
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import requests
@@ -48,7 +51,7 @@ def test_a_node_that_calls_the_rates_by_another_name_is_not_told_without_end() -
     """What it answered to the order is what it is expected to tell."""
     orders = BugOrders()
     orders.put("service2", "slow=0.1")
-    orders.told("service2-1", Wish("slow=0.1"), "slow=0.1;ms=1000")
+    orders.told("service2", "service2-1", Wish("slow=0.1"), "slow=0.1;ms=1000")
 
     assert orders.wish("service2", "service2-1", "slow=0.1;ms=1000") is None
     assert Wish("slow=0.1") == orders.wish("service2", "service2-1", "slow=0.2")
@@ -60,7 +63,7 @@ def test_a_node_that_could_not_be_told_to_go_back_is_told_later() -> None:
     orders.must_clear("service2-1")
     assert Wish(None) == orders.wish("service2", "service2-1", "slow=0.1")
 
-    orders.told("service2-1", Wish(None), "")
+    orders.told("service2", "service2-1", Wish(None), "")
 
     assert orders.wish("service2", "service2-1", "slow=0.1") is None
 
@@ -213,6 +216,67 @@ def test_a_node_that_was_away_when_its_order_ended_is_sent_back_later() -> None:
 
     assert "environment" == scene.nodes["service2-1"].rates
     assert ["PUT", "DELETE"] == scene.nodes["service2-1"].asked
+
+
+def test_an_order_that_ends_while_a_node_is_put_right_leaves_no_bug() -> None:
+    """Whoever began first does not have the last word."""
+    scene = Scene()
+    scene.fan.orders.put("service2", "slow=0.1")
+    node, clears = scene.nodes["service2-1"], ThreadPoolExecutor(1)
+    cleared: list[Future[list[Told]]] = []
+
+    def clear_meanwhile(request: requests.PreparedRequest) -> Reply:
+        scene.network.scripts["service2-1:1"] = node
+        cleared.append(clears.submit(scene.fan.clear, "service2"))
+        give_up_at = time.monotonic() + 0.5
+        while not node.asked and time.monotonic() < give_up_at:
+            threading.Event().wait(0.005)
+        return node(request)
+
+    scene.network.scripts["service2-1:1"] = clear_meanwhile
+    with clears:
+        scene.notice("service2-1", "")
+
+    assert [None, None] == [told.detail for told in cleared[0].result()]
+    assert (["PUT", "DELETE"], "environment") == (node.asked, node.rates)
+
+
+def test_an_order_that_ended_while_a_node_was_told_is_taken_back_later() -> None:
+    """Also where the node could not be reached to be told so."""
+    orders = BugOrders()
+    orders.must_clear("service2-1")
+    orders.told("service2", "service2-1", Wish("slow=0.1"), "slow=0.1")
+
+    assert Wish(None) == orders.wish("service2", "service2-1", "slow=0.1")
+
+
+def test_a_node_that_another_order_is_told_is_looked_at_again_later() -> None:
+    """The prober has no time to wait."""
+    scene = Scene()
+    scene.fan.orders.put("service2", "slow=0.1")
+
+    def notice_meanwhile(request: requests.PreparedRequest) -> Reply:
+        scene.network.scripts["service2-1:1"] = scene.nodes["service2-1"]
+        scene.notice("service2-1", "")
+        return scene.nodes["service2-1"](request)
+
+    scene.network.scripts["service2-1:1"] = notice_meanwhile
+    scene.fan.put("service2-1", "error=1")
+
+    assert (["PUT"], "error=1") == (scene.nodes["service2-1"].asked, scene.nodes["service2-1"].rates)
+
+
+def test_nothing_is_remembered_of_a_node_that_is_gone() -> None:
+    """Whoever has its name next is another one; a node that only moved is the same."""
+    scene = Scene()
+    scene.fan.orders.must_clear("service2-1")
+    scene.fan.forget("service2-1")
+    assert Wish(None) == scene.fan.orders.wish("service2", "service2-1", "slow=0.1")
+
+    scene.balancers[1].remove(scene.balancers[1].find("service2-1"))
+    scene.fan.forget("service2-1")
+
+    assert scene.fan.orders.wish("service2", "service2-1", "slow=0.1") is None
 
 
 def test_a_node_without_an_order_is_left_alone() -> None:
