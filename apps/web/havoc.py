@@ -1,6 +1,6 @@
 """What bugs do to a node beyond one request: they keep threads, burn processor time, hold memory, kill the process.
 
-Every one of them ends: a bounded number of requests hangs or burns at once, a hang and a burn end soon after the
+Every one of them ends: a bounded number of requests keeps a thread at once, a hang and a burn end soon after the
 deadline and as soon as the node stops, memory is given back, and a node that crashes is at least `LEAST_AGE_S` old.
 """
 
@@ -16,6 +16,8 @@ from apps.web.leak import Leak
 
 SPARE_THREADS: Final = 4
 """Threads of a node that no bug may keep: they answer `/readyz` and well-behaved requests."""
+LONG_S: Final = 1.0
+"""A bug that is slow by more than this keeps a thread, as one that hangs does."""
 LEAST_AGE_S: Final = 2.0
 """How old a node is at least, in seconds, before it crashes: crashes come no closer together."""
 LAST_WORDS_S: Final = 0.5

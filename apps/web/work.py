@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from opentelemetry._logs import SeverityNumber
@@ -22,7 +23,7 @@ from apps.telemetry.steps import Step
 from apps.telemetry.trail import Trail
 from apps.web.deadline import Deadline
 from apps.web.faults import Fault
-from apps.web.havoc import Havoc, Immortal, Overcrowded
+from apps.web.havoc import LONG_S, Havoc, Immortal, Overcrowded
 from apps.web.kinds import KINDS, OVERTIME_S
 
 
@@ -222,7 +223,8 @@ class Workshop:
         if fault.kind == "leak":
             self._leak(fault)
         extra_s = fault.parameter("ms") / 1000 if fault.kind in ("slow", "burn") else 0.0
-        self._spend(wanted_s + (extra_s if fault.kind == "slow" else 0.0), deadline)
+        with self._havoc.seat() if fault.kind == "slow" and extra_s > LONG_S else nullcontext():
+            self._spend(wanted_s + (extra_s if fault.kind == "slow" else 0.0), deadline)
         if fault.kind == "burn":
             with self._havoc.seat():
                 self._havoc.burn(extra_s, deadline)
@@ -241,10 +243,11 @@ class Workshop:
         raise Silenced(fault, "the bug `hang` was asked for")
 
     def _crash(self, piece: _Piece, fault: Fault) -> None:
-        self._havoc.await_age()
-        self._spend(fault.parameter("ms") / 1000, piece.deadline)
-        piece.tell(piece.seconds())
-        self._havoc.crash()
+        with self._havoc.seat():
+            self._havoc.await_age()
+            self._spend(fault.parameter("ms") / 1000, piece.deadline)
+            piece.tell(piece.seconds())
+            self._havoc.crash()
         raise Silenced(fault, "the bug `crash` was asked for")
 
     def _leak(self, fault: Fault) -> None:

@@ -151,8 +151,8 @@ Rates that will not do are a 400 that says what was expected, and change nothing
 _BOUNDS = (
     ("a request that hangs or burns", "ends 5 s after its deadline, and at once when the node stops"),
     (
-        "requests that hang or burn at once in a node",
-        "its threads less 4; the next is answered 500 at once, so that `/readyz` always finds a thread",
+        "requests that hang, burn, wait to crash, or are slow by more than 1 s, at once in a node",
+        "its threads less 4, together; the next is answered 500 at once, so that no bug keeps `/readyz` from a thread",
     ),
     ("requests that burn at the same time in a node", "1; the others wait for their turn until their deadline"),
     ("memory that leaks hold in a node", "256 MiB; the oldest goes for the newest"),

@@ -63,6 +63,6 @@ def test_engines_to_do_without_are_named_from_a_list():
     assert StackConfig.from_env({"CAROUSEL_WITHOUT": "loki, tempo"}).without == {"loki", "tempo"}
     assert StackConfig.from_env({}).without == frozenset()
     with pytest.raises(
-        ConfigError, match=r"CAROUSEL_WITHOUT='lokki': expected a comma-separated list of collector, loki"
+        ConfigError, match=r"CAROUSEL_WITHOUT='lokki': expected a comma-separated list of collector, grafana, loki"
     ):
         StackConfig.from_env({"CAROUSEL_WITHOUT": "lokki"})
