@@ -11,19 +11,41 @@ class Admission:
 
     Each client request holds a thread of the gateway while service 1 calls back into the same threads: were all of
     them held by clients, each would wait for a call back that finds no thread.
+
+    Args:
+        limit: the most that may be inside; less than that where others hold threads too, but never less than one.
+        threads_held: returns how many threads others hold now. A client's place is two threads.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._places = threading.BoundedSemaphore(limit)
+    def __init__(self, limit: int, threads_held: Callable[[], int] = lambda: 0) -> None:
+        self._most = limit
+        self._threads_held = threads_held
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    @property
+    def limit(self) -> int:
+        """Client requests that may be inside now."""
+        return max(self._most - (self._threads_held() + 1) // 2, 1)
 
     def enter(self) -> bool:
         """Take a place; False if there is none."""
-        return self._places.acquire(blocking=False)
+        with self._lock:
+            if self._inside >= self.limit:
+                return False
+            self._inside += 1
+            return True
 
     def leave(self) -> None:
-        """Give the place back."""
-        self._places.release()
+        """Give the place back.
+
+        Raises:
+            ValueError: nobody is inside.
+        """
+        with self._lock:
+            if not self._inside:
+                raise ValueError("left without having entered")
+            self._inside -= 1
 
 
 class RetryBudget:

@@ -158,5 +158,6 @@ def _gateway(
         Forwarder(balancer, legs, session, RetryBudget(), fair_s, teller.picked(balancer.service))
         for balancer, legs in zip(rings.balancers, (SERVICE1, SERVICE2), strict=True)
     )
-    admission = Admission(config.admitted)
+    # Who watches holds a thread that a client's request, or its call back, would need.
+    admission = Admission(config.admitted, lambda: teller.feed.readers)
     return Gateway(config, telemetry.recorder, admission, to_service1, to_service2, teller.feed)

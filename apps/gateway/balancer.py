@@ -123,7 +123,8 @@ class Balancer:
             self._note_room(member)
             skipped = [f"{one.node}: {'tried' if one in but else 'warming up'}" for one in pick.skipped]
             skipped += self._those_outside()
-        return Picked(member, pick.size, tuple(skipped))
+            entry = member.entries
+        return Picked(member, pick.size, tuple(skipped), entry)
 
     def _those_outside(self) -> list[str]:
         """Return who is not in the ring and why, up to a number: this is said with every pick."""
@@ -146,18 +147,26 @@ class Balancer:
         """Tell whether the ring has a member that is not one of *than*."""
         return any(member not in than for member in self._ring)
 
-    def succeeded(self, member: Member) -> None:
-        """Count a good answer of *member*."""
+    def succeeded(self, member: Member, entry: int | None = None) -> None:
+        """Count a good answer of *member*, unless it came into the ring anew since the pick with *entry*."""
         with self._lock:
+            if self._is_outdated(member, entry):
+                return
             member.failures = 0
             member.good += 1
             change = self._recovered(member) if member.state is State.PROBATION else None
             self._note_room(member)
         self._tell(change)
 
-    def failed(self, member: Member, reason: str) -> None:
-        """Count a bad answer, a broken connection or a deadline that *member* let pass."""
+    def failed(self, member: Member, reason: str, entry: int | None = None) -> None:
+        """Count a bad answer, a broken connection or a deadline that *member* let pass.
+
+        What began before it came into the ring anew (*entry* is that of the pick) is not held against it: a node that
+        hung once would else be ejected again and again by the requests it had then.
+        """
         with self._lock:
+            if self._is_outdated(member, entry):
+                return
             member.failures += 1
             limit = 1 if member.state is State.PROBATION else self._policy.failures
             change = None
@@ -245,12 +254,16 @@ class Balancer:
         was_in, is_in = member.state in IN_RING, state in IN_RING
         member.state, member.reason, member.since = state, reason, time.time()
         if is_in and not was_in:
+            member.entries += 1
             del self._outside[member]
             self._ring.insert(member)
         elif was_in and not is_in:
             self._ring.unlink(member)
             self._outside[member] = None
         self._note_room(member)
+
+    def _is_outdated(self, member: Member, entry: int | None) -> bool:
+        return entry is not None and entry != member.entries
 
     def _note_room(self, member: Member) -> None:
         room = member.room(self._policy) if member.state in IN_RING else None

@@ -79,6 +79,11 @@ class Feed:
         """Whether anybody watches: what nobody would see need not be put together."""
         return bool(self._readers)
 
+    @property
+    def readers(self) -> int:
+        """How many watch now: each holds a thread."""
+        return len(self._readers)
+
     def open(self) -> Reader | None:
         """Return a new reader, to be closed by whoever asked; None if there are as many as there may be."""
         with self._lock:

@@ -104,7 +104,7 @@ class Attempt:
     """One try of a leg with one node."""
 
     trail: Trail
-    member: Member
+    picked: Picked
     request: NodeRequest
     deadline: Deadline
     tried: tuple[Member, ...]
@@ -112,6 +112,11 @@ class Attempt:
     is_fair: bool
     """Whether the node was given time enough to be blamed for taking longer."""
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def member(self) -> Member:
+        """The node that is asked."""
+        return self.picked.member
 
     def fields(self, **more: Any) -> dict[str, Any]:
         """Return what a step of this attempt says."""
@@ -162,7 +167,7 @@ class Forwarder:
                 tried = (*tried, picked.member)
                 self._log_pick(numbered, picked)
                 is_fair = deadline.left_s() >= self._fair_s
-                result, may_go_on = self._try(Attempt(numbered, picked.member, request, deadline, tried, is_fair))
+                result, may_go_on = self._try(Attempt(numbered, picked, request, deadline, tried, is_fair))
             finally:
                 self._balancer.ended(picked.member)
             if not may_go_on:
@@ -228,7 +233,7 @@ class Forwarder:
         if isinstance(error, Unsent):
             self._balancer.refused(attempt.member, "the connection was refused")
         elif was_sent and (attempt.is_fair or not isinstance(error, TimedOut)):
-            self._balancer.failed(attempt.member, error.error_type)
+            self._balancer.failed(attempt.member, error.error_type, attempt.picked.entry)
         return Result(attempt.trail, node, None, error.error_type, node, f"{node}: {error}")
 
     def _may_retry(self, attempt: Attempt, error: CallError) -> bool:
@@ -247,14 +252,14 @@ class Forwarder:
         fields = attempt.fields(**{names.STATUS: answer.status})
         if fault is None or error_node != member.node:
             # A fault further on is not this node's: it did what it could.
-            self._balancer.succeeded(member)
+            self._balancer.succeeded(member, attempt.picked.entry)
             severity = SeverityNumber.INFO if fault is None else SeverityNumber.ERROR
             trail.step(self._legs.answer, fields, severity=severity)
             if fault is None:
                 return Result(trail, member.node, answer), False
             return Result(trail, member.node, answer, BAD_ANSWER, error_node, fault), False
         if attempt.is_fair or answer.status != TIMED_OUT:
-            self._balancer.failed(member, fault)
+            self._balancer.failed(member, fault, attempt.picked.entry)
         fields |= {names.ERROR_TYPE: BAD_ANSWER, names.REASON: fault}
         step = self._legs.failed if self._legs.leg is Leg.SERVICE1 else self._legs.answer
         trail.step(step, fields, severity=SeverityNumber.ERROR)

@@ -93,6 +93,8 @@ class Member:
     in_flight: int = 0
     good: int = 0
     """Good answers since it was linked last."""
+    entries: int = 0
+    """Times that it came into the ring: the answer to a request from before its last one tells nothing of it now."""
     failures: int = 0
     probe_failures: int = 0
     successes: int = 0
@@ -144,6 +146,8 @@ class Picked:
     member: Member
     ring_size: int
     skipped: tuple[str, ...]
+    entry: int = 0
+    """The member's `Member.entries` when it was picked."""
 
 
 @dataclass(frozen=True, slots=True)

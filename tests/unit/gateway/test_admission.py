@@ -28,8 +28,20 @@ def test_a_place_that_is_left_is_free_again() -> None:
 
 def test_leaving_without_having_entered_is_an_error() -> None:
     """A place too many would let the gateway deadlock on itself."""
-    with pytest.raises(ValueError, match="released too many times"):
+    with pytest.raises(ValueError, match="left without having entered"):
         Admission(1).leave()
+
+
+def test_threads_that_others_hold_are_no_places_for_clients() -> None:
+    """A place is two threads; one place is always left, and all are back when the threads are."""
+    held = 3
+    admission = Admission(4, lambda: held)
+
+    assert [True, True, False] == [admission.enter() for _ in range(3)]
+    held = 0
+    assert [True, True, False] == [admission.enter() for _ in range(3)]
+    held = 40
+    assert 1 == admission.limit
 
 
 def test_never_more_than_the_limit_are_inside_whoever_asks() -> None:

@@ -198,6 +198,26 @@ def test_a_node_that_was_ejected_without_end_is_still_ejected() -> None:
     assert State.PROBATION is scene.state()
 
 
+def test_what_began_before_an_ejection_tells_nothing_of_the_node_that_came_back() -> None:
+    """Requests that hung with it end one after the other: each would eject it anew, and for longer each time."""
+    scene = Scene()
+    before = scene.balancer.pick()
+    assert before is not None
+    member, address = before.member, before.member.address
+    scene.fail(address)
+    scene.clock.advance(2)
+    scene.balancer.probed(member, member.node)
+    assert State.PROBATION is scene.state(address)
+
+    scene.balancer.failed(member, "timeout", before.entry)
+    for _ in range(3):
+        scene.balancer.succeeded(member, before.entry)
+
+    assert State.PROBATION is scene.state(address)
+    scene.balancer.failed(member, "timeout", member.entries)
+    assert State.EJECTED is scene.state(address)
+
+
 def test_good_answers_end_probation_and_forget_the_ejections() -> None:
     """Three of them; the next ejection is a first one again."""
     scene = Scene()
