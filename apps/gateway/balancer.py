@@ -33,6 +33,8 @@ from apps.gateway.ring import Ring
 
 MAX_MEMBERS: Final = 256
 """Members that one ring may have, in the ring or out of it."""
+PASSED_OVER: Final = 8
+"""Members without room that one pick passes over."""
 SHOWN_OUTSIDE: Final = 8
 """Members outside of the ring that a pick names."""
 _ADDED_BY: Final = {
@@ -107,11 +109,12 @@ class Balancer:
     def pick(self, but: Collection[Member] = ()) -> Picked | None:
         """Return the next member that is not one of *but*; None if the ring has no other.
 
-        Members without room are passed over as long as there is another. The request counts as in flight until
-        `ended` is called, which whoever picks must do.
+        Members without room are passed over as long as there is another, up to `PASSED_OVER` of them: a pick takes no
+        longer the more members warm up. The request counts as in flight until `ended` is called, which whoever picks
+        must do.
         """
         with self._lock:
-            full = self._full
+            full = self._full if len(self._full) <= PASSED_OVER else set(islice(self._full, PASSED_OVER))
             pick = self._ring.pick(full.union(but)) if full else self._ring.pick(but)
             if pick is None and full:
                 pick = self._ring.pick(but)

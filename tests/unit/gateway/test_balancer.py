@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.gateway.balancer import Balancer
+from apps.gateway.balancer import PASSED_OVER, Balancer
 from apps.gateway.members import Cause, Change, Member, Picked, Policy, State
 from tests.fakes import FakeClock
 
@@ -196,6 +196,20 @@ def test_a_node_that_was_ejected_without_end_is_still_ejected() -> None:
         scene.balancer.probed(member, "node-a")
 
     assert State.PROBATION is scene.state()
+
+
+def test_a_pick_passes_over_a_bounded_number_of_members_without_room() -> None:
+    """However many warm up at once: eight are named, and then somebody is taken."""
+    scene = Scene(tuple(f"n{number}:1" for number in range(100)), ready=False)
+    for number in range(100):
+        scene.balancer.probed(scene.member[f"n{number}:1"], f"node-{number}")
+    for _ in range(100):
+        assert scene.balancer.pick()
+
+    for _ in range(100):
+        picked = scene.balancer.pick()
+        assert picked is not None
+        assert len(picked.skipped) <= PASSED_OVER
 
 
 def test_what_began_before_an_ejection_tells_nothing_of_the_node_that_came_back() -> None:
