@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from apps.gateway.bugfan import BugFan, Told
 from apps.gateway.errors import BoundReached, NotFound
@@ -16,6 +16,7 @@ from apps.gateway.shapes import member_shape, ring_shape
 from apps.gateway.targets import Targets
 from apps.web.faults import FaultError, parse_rates
 from apps.web.guards import bears, unauthorized
+from apps.web.leaving import leaving_of
 from apps.web.problem import problem
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -45,7 +46,9 @@ def admin_blueprint(admin: Admin) -> Blueprint:
     @blueprint.before_request
     def guard() -> Response | None:
         request.max_content_length = MAX_BODY_BYTES
-        return None if bears(admin.admin_token) else unauthorized()
+        if not bears(admin.admin_token):
+            return unauthorized()
+        return None if request.method in ("GET", "HEAD") else _elsewhere()
 
     @blueprint.errorhandler(NotFound)
     def not_found(error: NotFound) -> Response:
@@ -62,6 +65,16 @@ def admin_blueprint(admin: Admin) -> Blueprint:
     _add_ring_routes(blueprint, admin)
     _add_bug_routes(blueprint, admin)
     return blueprint
+
+
+def _elsewhere() -> Response | None:
+    """Return the answer to an order that this process must not take any more, None while it may."""
+    if not leaving_of(current_app).has_begun:
+        return None
+    answer = problem(503, "This process of the gateway is ending and takes no more orders; ask again.")
+    answer.headers["Retry-After"] = "1"
+    answer.headers["Connection"] = "close"
+    return answer
 
 
 def targets_blueprint(admin: Admin) -> Blueprint:

@@ -147,7 +147,12 @@ def create_service(
         prober.stop()
         telemetry.stop()
 
-    return Service(app, start, stop), prober
+    def hand_over() -> None:
+        # The newer process looks after members and bugs now: two that do would undo each other's orders.
+        look_ups.stop()
+        prober.retire()
+
+    return Service(app, start, stop, hand_over=hand_over), prober
 
 
 def _gateway(

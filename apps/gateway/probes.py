@@ -77,10 +77,14 @@ class Prober:
         self._thread.start()
         self._has_looked.wait(FIRST_LOOK_S)
 
-    def stop(self) -> None:
-        """End, after the probes that are under way."""
+    def retire(self) -> None:
+        """Begin no more probes; waits for none."""
         self._stopping.set()
         self._due.set()
+
+    def stop(self) -> None:
+        """End, after the probes that are under way."""
+        self.retire()
         if self._thread is not None:
             self._thread.join(PROBE_TIMEOUT_S * 3)
 
@@ -129,7 +133,7 @@ class Prober:
             with suppress_instrumentation():
                 seen = self._look(balancer.service, member)
                 balancer.saw(member, seen, is_warm=is_first)
-                if seen.node:
+                if seen.node and not self._stopping.is_set():
                     self._notice(balancer.service, member, seen)
         except Exception:
             # Of those who are told. Nobody else would hear of it, and the next look may go well.

@@ -37,6 +37,8 @@ class Service:
     stop: Callable[[], None]
     drain: Callable[[], None] = lambda: None
     """Called as soon as the node is told to end, maybe twice; requests may still be under way. Must not block."""
+    hand_over: Callable[[], None] = lambda: None
+    """Called when a newer process of the same node serves and this one only finishes what it has. Must not block."""
 
 
 def crash(master: int) -> None:
@@ -99,7 +101,9 @@ class NodeApplication(BaseApplication):  # type: ignore[misc]
         if self._service is None:
             return
         leaving_of(self._service.app).begin(handed_over=handed_over)
-        if not handed_over:
+        if handed_over:
+            self._service.hand_over()
+        else:
             self._service.drain()
 
     def run(self) -> None:

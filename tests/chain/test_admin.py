@@ -198,6 +198,16 @@ def test_orders_outlive_a_restart_of_the_gateway(chain: Chain, make_chain: MakeC
     assert {"added": ["10.0.0.9:1"], "removed": ["127.0.0.1:8102"], "draining": []} == kept["rings"]["service1"]
 
 
+def test_a_process_that_a_newer_one_replaced_takes_no_orders(chain: Chain) -> None:
+    """They would be gone with it; what it knows it still tells."""
+    leaving_of(chain.gateway).begin(handed_over=True)
+
+    refused = ask(chain, "POST", MEMBERS, {"address": "127.0.0.1:8109"})
+
+    assert (503, "1") == (refused.status, refused.headers["Retry-After"])
+    assert "127.0.0.1:8109" not in members(chain)
+
+
 def test_prometheus_is_told_where_the_nodes_are(chain: Chain) -> None:
     """The service token will do, since that is what Prometheus is given; none will not."""
     headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}

@@ -181,3 +181,16 @@ def test_a_member_that_is_added_is_looked_at_at_once_when_asked_to() -> None:
 
         assert linked.wait(5)
         prober.stop()
+
+
+def test_one_that_retires_begins_no_more_probes_and_waits_for_none() -> None:
+    """A newer process of the gateway looks after the members now."""
+    network = Network({"a:1": ready("service1-1")})
+    balancer = Balancer("service1", ("a:1",))
+    noticed: list[object] = []
+    with network.session() as session, ThreadPoolExecutor(1) as pool:
+        prober = Prober((balancer,), session, 60, notice=lambda *told: noticed.append(told))
+        prober.retire()
+        prober.probe_all(pool)
+
+    assert (State.JOINING, []) == (balancer.find("a:1").state, noticed)

@@ -65,11 +65,17 @@ def test_what_holds_requests_up_lets_go_when_the_node_leaves(handed_over: bool) 
     """Not when a newer process of the same node took over: then every request has the time it needs."""
     calls: list[str] = []
     app = Flask("node")
-    service = Service(app, lambda: None, lambda: None, drain=lambda: calls.append("drained"))
+    service = Service(
+        app,
+        lambda: None,
+        lambda: None,
+        drain=lambda: calls.append("drained"),
+        hand_over=lambda: calls.append("handed over"),
+    )
     node = NodeApplication(NodeConfig("service2", "service2-1"), lambda: service)
     node.load()
 
     node.leave(handed_over=handed_over)
 
-    assert ([] if handed_over else ["drained"]) == calls
+    assert ["handed over" if handed_over else "drained"] == calls
     assert leaving_of(app).has_begun
