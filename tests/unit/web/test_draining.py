@@ -1,7 +1,9 @@
 """How a node ends, seen from outside: real processes, real connections, real signals."""
 
 import os
+import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import requests
+from gunicorn.config import Config
 
-from apps.web.draining import HAND_OVER_S
+from apps.web.draining import HAND_OVER_S, LeavingWorker
 from apps.web.replica import MAX_DEADLINE_MS
 from tests.fakes import Collector, free_port
 
@@ -225,6 +229,48 @@ def test_ctrl_c_finishes_without_draining(begin: Begin) -> None:
     thread.join()
 
     assert isinstance(got[0], requests.Response), got
+
+
+class CountingWorker(LeavingWorker):
+    """A worker that only counts the connections it takes."""
+
+    taken = 0
+
+    def init_poller(self) -> None:
+        """Listen, as `init_process` and `run` would."""
+        self.poller = selectors.DefaultSelector()
+        self.method_queue.init()
+        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self.set_accept_enabled(True)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Count it, and let it go."""
+        self.taken += 1
+        conn.close()
+
+
+class Indifferent:
+    """An app that has nothing to be told."""
+
+    drain_s = 0.0
+
+    def leave(self, **_: object) -> None:
+        """Do nothing."""
+
+
+def test_an_end_that_comes_together_with_a_connection_takes_it() -> None:
+    """The listener is closed when all events of the round are handled: its own may be one of them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = CountingWorker(1, os.getpid(), [listener], Indifferent(), 30, Config(), None)
+        worker.init_poller()
+        worker._defer(worker._finish)
+        with socket.create_connection(listener.getsockname()[:2], timeout=5):
+            worker.wait_for_and_dispatch_events(timeout=5)
+
+        assert (1, False, -1) == (worker.taken, worker.alive, listener.fileno())
+        worker.method_queue.close()
+        worker.poller.close()
+        worker.tmp.close()
 
 
 def test_a_signal_to_the_whole_group_drains_like_one_to_the_master(begin: Begin) -> None:
