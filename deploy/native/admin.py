@@ -36,6 +36,11 @@ class Member:
         return self.state in IN_RING
 
     @property
+    def is_leaving(self) -> bool:
+        """It was told to go, or said so itself; it may still have something in flight."""
+        return self.state in ("draining", "drained")
+
+    @property
     def has_worked_off(self) -> bool:
         """It gets nothing new, and nothing is in flight."""
         return self.state not in IN_RING and self.in_flight == 0

@@ -123,6 +123,32 @@ class Fleet:
                 raise AdminError(f"{late[0]} (waited {LINK_LIMIT_S:.0f} s)")
             time.sleep(POLL_S)
 
+    def mend(self, nodes: Sequence[Program]) -> None:
+        """Give those of *nodes* requests again that a gateway had drained or does not know: an earlier command's rest.
+
+        One that is ill is left to the gateways' own probes.
+
+        Raises:
+            FleetError: it did not get into every ring.
+        """
+        try:
+            left = [program for program in nodes if self._take_back_into_rings(program)]
+            self.wait_linked(left)
+        except AdminError as error:
+            raise FleetError(f"{error}; nothing was started or stopped") from error
+        for program in left:
+            self.tell(f"{program.name} was left out of a ring: it gets requests again")
+
+    def _take_back_into_rings(self, program: Program) -> bool:
+        """Return whether a gateway had to be told of *program*."""
+        was_out = False
+        for gateway in self.gateways():
+            member = gateway.members(program.service).get(address_of(program))
+            if member is None or member.is_leaving:
+                gateway.add(program.service, address_of(program))
+                was_out = True
+        return was_out
+
     def _not_linked(self, nodes: Sequence[Program]) -> list[str]:
         late = []
         for service in {program.service for program in nodes}:
@@ -156,11 +182,16 @@ class Fleet:
         if not leaving:
             return
         in_rings = [program for program in leaving if program.service in IN_RINGS]
+        told: list[tuple[Gateway, Program]] = []
         try:
-            self._drain(in_rings)
-        except AdminError as error:
-            raise FleetError(f"{error}; nothing was stopped") from error
-        late = self._wait_worked_off(in_rings)
+            self._drain(in_rings, told)
+            late = self._wait_worked_off(in_rings)
+        except BaseException as error:
+            # Also after Ctrl-C: a node that stays drained would be counted, and get nothing.
+            self._take_up_again(told)
+            if isinstance(error, AdminError):
+                raise FleetError(f"{error}; nothing was stopped") from error
+            raise
         staying = [program for program in self.programs if program not in leaving]
         try:
             self.keeper.remove([program.name for program in leaving], _stop_limit_s(leaving))
@@ -175,18 +206,17 @@ class Fleet:
             words = f", with {late[program.name]} still in flight" if program.name in late else ""
             self.tell(f"{program.name} went{words}")
 
-    def _drain(self, leaving: Sequence[Program]) -> None:
-        told: list[tuple[Gateway, Program]] = []
-        try:
-            for gateway in self.gateways():
-                for program in leaving:
-                    if gateway.drain(program.service, address_of(program)):
-                        told.append((gateway, program))
-        except BaseException:
-            for gateway, program in told:
-                with contextlib.suppress(AdminError):
-                    gateway.add(program.service, address_of(program))
-            raise
+    def _drain(self, leaving: Sequence[Program], told: list[tuple[Gateway, Program]]) -> None:
+        """Have every gateway give *leaving* nothing new; *told* gets each that was told so, by whom."""
+        for gateway in self.gateways():
+            for program in leaving:
+                if gateway.drain(program.service, address_of(program)):
+                    told.append((gateway, program))
+
+    def _take_up_again(self, told: Sequence[tuple[Gateway, Program]]) -> None:
+        for gateway, program in told:
+            with contextlib.suppress(AdminError):
+                gateway.add(program.service, address_of(program))
 
     def _wait_worked_off(self, leaving: Sequence[Program]) -> dict[str, int]:
         """Wait until nothing is in flight at *leaving*, at most `WORK_OFF_LIMIT_S`; return what still is, by name."""

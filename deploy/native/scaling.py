@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from deploy.native.fleet import Fleet
 from deploy.native.plan import Misused, of_service, parse, plan
+from deploy.native.programs import IN_RINGS
 from deploy.native.running import MISUSED, command
 
 
@@ -18,6 +19,8 @@ def scale(fleet: Fleet, wanted: Mapping[str, int]) -> str:
     """
     before = counts(fleet)
     todo = plan(fleet.programs, wanted)
+    staying = [one for one in fleet.programs if one not in todo.stop]
+    fleet.mend([one for one in staying if one.service in IN_RINGS and one.service in wanted])
     for starts in (True, False):
         nodes = [one for one in (todo.start if starts else todo.stop) if one.service != "gateway"]
         gateways = [one for one in (todo.start if starts else todo.stop) if one.service == "gateway"]

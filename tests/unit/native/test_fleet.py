@@ -2,10 +2,12 @@
 
 import json
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -295,6 +297,33 @@ def test_a_gateway_that_refuses_to_drain_leaves_everything_as_it_was(world):
         scale(there.fleet, {"service1": 1})
     assert there.events == []
     assert there.linked("service1") == [{"127.0.0.1:8101", "127.0.0.1:8102"}] * 2
+
+
+def test_ctrl_c_while_nodes_work_off_gives_them_requests_again(world, monkeypatch):
+    """Nothing was stopped, so nothing may stay drained."""
+    there = world(gateways=2)
+    there.gateways[0].never_works_off = True
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fleets, "time", SimpleNamespace(monotonic=time.monotonic, sleep=interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        scale(there.fleet, {"service1": 1})
+    assert there.events == []
+    assert there.linked("service1") == [{"127.0.0.1:8101", "127.0.0.1:8102"}] * 2
+
+
+def test_a_node_that_an_earlier_command_left_drained_gets_requests_again(world):
+    """Those of the service that is scaled: "as before" counts nodes that are of use."""
+    there = world(gateways=2)
+    there.gateways[0].rings["service1"]["127.0.0.1:8101"]["state"] = "drained"
+    del there.gateways[1].rings["service1"]["127.0.0.1:8102"]
+    there.gateways[0].rings["service2"]["127.0.0.1:8201"]["state"] = "drained"
+    assert scale(there.fleet, {"service1": 2}) == "service1: 2 as before"
+    assert there.linked("service1") == [{"127.0.0.1:8101", "127.0.0.1:8102"}] * 2
+    assert there.linked("service2")[0] == {"127.0.0.1:8202"}
+    assert "service1-1 was left out of a ring: it gets requests again" in there.told
 
 
 def test_a_taken_port_is_named_before_anything_is_done(world, monkeypatch):
