@@ -1,7 +1,7 @@
 """Who ought to be a member of a ring: configuration, DNS and orders of a person, less what was removed. Pure.
 
 Configuration lists ``host:port``, and ``dns+host:port`` for every address that a name has. An order counts until the
-opposite one is given, also for a member that DNS names again (ADR-0009).
+opposite one is given, for an address from DNS until DNS names it no more (ADR-0009).
 """
 
 import ipaddress
@@ -96,8 +96,15 @@ class Membership:
         self._draining = dict.fromkeys(orders.draining)
 
     def resolved(self, name: str, addresses: Iterable[str]) -> None:
-        """Take note of the addresses that *name* has now."""
+        """Take note of the addresses that *name* has now.
+
+        What was removed and is named no more is forgotten: whoever gets that address next is another node. That waits
+        for an answer for every name, as after a restart nobody knows which name had it.
+        """
         self._resolved[name] = tuple(addresses)
+        if self._resolved.keys() >= set(self.names):
+            given = self._given()
+            self._removed = {address: None for address in self._removed if address in given}
 
     def add(self, address: str) -> None:
         """Let *address* be a member."""

@@ -115,7 +115,11 @@ class Rings:
     def resolved(self, service: str, name: str, addresses: Iterable[str]) -> None:
         """Bring the ring of *service* in line with the addresses that *name* has now."""
         with self._lock:
-            self._memberships[service].resolved(name, addresses)
+            membership = self._memberships[service]
+            before = membership.orders
+            membership.resolved(name, addresses)
+            if membership.orders != before:
+                self._kept()
             self._settle(self._by_service[service])
 
     def settle(self, service: str) -> None:

@@ -81,6 +81,24 @@ def test_what_was_removed_stays_away_until_it_is_added_again(address: str) -> No
     assert Orders() == membership.orders
 
 
+def test_a_removed_address_that_dns_names_no_more_is_free_for_the_next_node() -> None:
+    """Also after a restart, once every name was answered; what is configured stays away."""
+    before = Membership(("a:1", "dns+b:2", "dns+c:3"))
+    before.resolved("b:2", ["10.0.0.1:2"])
+    for address in ("a:1", "10.0.0.1:2"):
+        before.remove(address)
+    after = Membership(before.items)
+    after.restore(before.orders)
+
+    after.resolved("c:3", [])
+    assert Orders(removed=("a:1", "10.0.0.1:2")) == after.orders
+    after.resolved("b:2", ["10.0.0.2:2"])
+    assert Orders(removed=("a:1",)) == after.orders
+    after.resolved("b:2", ["10.0.0.1:2"])
+
+    assert {"10.0.0.1:2": "dns"} == members(after)
+
+
 def test_what_was_added_and_removed_leaves_no_trace() -> None:
     """Nothing would name it again."""
     membership = Membership(("a:1",))
