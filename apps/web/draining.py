@@ -4,6 +4,7 @@
 SIGTERM   drains: not ready at once, serves on for a while with ``Connection: close``, finishes what is in flight
 SIGINT    finishes what is in flight, without the while in between: nobody is going to look at the readiness
 SIGQUIT   ends at once; so does a second SIGTERM or SIGINT
+SIGUSR2   drains as SIGTERM does, and stays until it is told to end: for whoever would start it again if it ended
 SIGHUP    starts a new worker on the same listener; when that one serves, the old one finishes and ends
 ========  ==========================================================================================================
 
@@ -52,7 +53,8 @@ class LeavingWorker(ThreadWorker):  # type: ignore[misc]
         super().init_signals()
         signal.signal(signal.SIGINT, self._on(self._finish))
         signal.signal(signal.SIGHUP, self._on(self._hand_over))
-        for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signal.SIGUSR2, self._on(self._step_back))
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
             signal.siginterrupt(number, False)
 
     def handle_exit(self, sig: int, frame: object) -> None:
@@ -74,8 +76,11 @@ class LeavingWorker(ThreadWorker):  # type: ignore[misc]
         """
         ends_at = time.monotonic() + drain_s
         self._ends_at = min(ends_at, self._ends_at) if self._ends_at is not None else ends_at
+        self._step_back()
+
+    def _step_back(self) -> None:
+        """Be not ready any more; every answer from now on says that its connection closes."""
         self.app.leave()
-        # Every answer from now on says that its connection closes.
         self.max_keepalived = 0
 
     def _finish(self) -> None:
@@ -153,8 +158,10 @@ class HandingOverArbiter(Arbiter):  # type: ignore[misc]
         raise StopIteration
 
     def handle_usr2(self) -> None:
-        """Do nothing: one node is one master."""
-        self.log.warning("USR2 is not taken: start another node instead")
+        """Let the workers that serve drain, and stay."""
+        for pid, worker in list(self.WORKERS.items()):
+            if worker.serves:
+                self.kill_worker(pid, signal.SIGUSR2)
 
     def stop(self, graceful: bool = True) -> None:
         """Stop the worker."""

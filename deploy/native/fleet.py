@@ -16,7 +16,7 @@ from deploy.native.admin import AdminError, Gateway
 from deploy.native.config import StackConfig
 from deploy.native.keeper import Keeper, KeeperError
 from deploy.native.plan import of_service, ordered, sibling
-from deploy.native.programs import IN_RINGS, Program, address_of, number_of
+from deploy.native.programs import IN_RINGS, Program, address_of, drain_s_of, number_of
 from deploy.native.readiness import NotReady
 
 READY_LIMIT_S = 60.0
@@ -186,6 +186,7 @@ class Fleet:
         try:
             self._drain(in_rings, told)
             late = self._wait_worked_off(in_rings)
+            self._wait_passed_over([program for program in leaving if program.service == "gateway"])
         except BaseException as error:
             # Also after Ctrl-C: a node that stays drained would be counted, and get nothing.
             self._take_up_again(told)
@@ -212,6 +213,21 @@ class Fleet:
             for program in leaving:
                 if gateway.drain(program.service, address_of(program)):
                     told.append((gateway, program))
+
+    def _wait_passed_over(self, gateways: Sequence[Program]) -> None:
+        """Let *gateways* say that they are not ready until those who look at it have seen it, still serving."""
+        try:
+            for program in gateways:
+                # One that does not run has nobody to lose.
+                with contextlib.suppress(KeeperError):
+                    self.keeper.signal(program.name, "USR2")
+            time.sleep(max((drain_s_of(program) for program in gateways), default=0.0))
+        except BaseException:
+            # A new worker is ready.
+            for program in gateways:
+                with contextlib.suppress(KeeperError):
+                    self.keeper.signal(program.name, "HUP")
+            raise
 
     def _take_up_again(self, told: Sequence[tuple[Gateway, Program]]) -> None:
         for gateway, program in told:

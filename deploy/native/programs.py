@@ -22,6 +22,8 @@ KEPT_BY = "CAROUSEL_KEPT_BY"
 LOAD = "load"
 IN_RINGS = ("service1", "service2")
 """The services whose nodes the gateways keep in rings."""
+DRAIN_S = 1.5
+"""Seconds that an app serves on when it drains, unless `CAROUSEL_DRAIN_S` says otherwise."""
 LOAD_USERS = 4
 """Of a light load; each waits for its answer up to the gateway's deadline."""
 
@@ -120,6 +122,11 @@ def _app(config: StackConfig, engines: Engines, service: str, replica: int, env:
 def number_of(program: Program) -> int:
     """Return which replica of its service *program* is, counted from 1."""
     return int(program.name.rpartition("-")[2])
+
+
+def drain_s_of(program: Program) -> float:
+    """Return how many seconds an app serves on when it drains."""
+    return float(program.env.get("CAROUSEL_DRAIN_S") or DRAIN_S)
 
 
 def address_of(program: Program) -> str:

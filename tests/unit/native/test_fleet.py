@@ -363,6 +363,25 @@ def test_a_gateway_that_comes_begins_clean_and_service1_learns_of_it_one_by_one(
     assert env["service1-2"]["CAROUSEL_GATEWAY_URL"] == "http://127.0.0.1:8081,http://127.0.0.1:8080"
 
 
+def test_a_gateway_that_goes_drains_first_and_is_ready_again_after_ctrl_c(world, monkeypatch):
+    """Whoever looks at its readiness has passed it over by then."""
+    there = world(gateways=2)
+    slept: list[float] = []
+    monkeypatch.setattr(fleets, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
+    gateway = there.fleet.program("gateway-2")
+    there.fleet.take_down([gateway])
+    assert [one for one in there.events if "gateway" in one] == ["USR2 gateway-2", "stop gateway-2"]
+    assert 1.5 in slept
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fleets.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        there.fleet.take_down([there.fleet.program("gateway-1")])
+    assert there.events[-2:] == ["USR2 gateway-1", "HUP gateway-1"]
+
+
 def test_the_only_node_of_a_service_gets_a_stand_in(world):
     """Its service is never without a node."""
     there = world(replicas=1)

@@ -192,6 +192,21 @@ def test_while_it_drains_it_says_so_and_closes_each_connection(begin: Begin) -> 
     assert [(200, "close"), (200, "close")] == [(one.status_code, one.headers["Connection"]) for one in (kept, new)]
 
 
+def test_sigusr2_drains_and_stays_until_told_to_end(begin: Begin) -> None:
+    """It serves on for as long as it takes; then SIGINT finishes it, and nobody who minds readiness notices."""
+    node = begin(drain_s=0)
+    with Clients(node, minds_readiness=True) as clients:
+        node.tell(signal.SIGUSR2)
+        eventually(lambda: node.readiness() == (503, "draining"), "the word that it drains", 5)
+        answer = requests.post(f"{node.url}/work", timeout=5)
+        assert (200, "close") == (answer.status_code, answer.headers["Connection"])
+        eventually(clients._stopping.is_set, "clients that have seen it")
+        node.tell(signal.SIGINT)
+        assert 0 == node.ends()
+
+    assert ([], []) == (clients.failures, [pid for pid in clients.answers if pid < 0])
+
+
 def test_what_is_in_flight_is_finished(begin: Begin) -> None:
     """A request that takes longer than the drain gets its answer."""
     node = begin(drain_s=0.2)
