@@ -1,4 +1,4 @@
-"""Chaos under a steady load: bugs switched on and off, nodes drained and taken back. By seed, and all of it put back.
+"""Chaos under a steady load: bugs switched on and off, nodes drained, services scaled. By seed, and all of it put back.
 
 `planned` is pure: the whole of a run's deeds is known before the first of them. What is changed is written to a ledger
 before it is changed, so that the next run can put it back if this one is killed.
@@ -22,6 +22,10 @@ LEDGER = "load-chaos.json"
 CALM_S = 1.0
 """Nothing is done in a run's first second, and all is put back as long before its end."""
 RESTORE_WITHIN_S = 10.0
+SCALES_FROM_S = 30.0
+"""A run that is shorter leaves no time for nodes to come and go."""
+SCALING_TAKES_S = 8.0
+"""What the end of a scaling is given before the end of the run."""
 IN_RING = ("linked", "probation")
 BUGS: Mapping[str, str] = {
     "slow": "slow=0.3;ms=600",
@@ -30,6 +34,7 @@ BUGS: Mapping[str, str] = {
     "garbage": "garbage=0.2",
     "hang": "hang=0.02",
     "burn": "burn=0.1;ms=100",
+    "leak": "leak=0.05;mb=5;s=5",
 }
 """What chaos orders. No crash: the last records of a node that dies may be lost, and a hole would mean nothing here."""
 
@@ -56,6 +61,16 @@ class Api(Protocol):
         """Let a member be in its ring."""
 
 
+class Scaling(Protocol):
+    """What chaos needs of the native stack; `scaler.Scaler` is one."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many nodes each service has; empty where no native stack runs."""
+
+    def scale(self, service: str, count: int) -> None:
+        """Let a service have so many nodes."""
+
+
 @dataclass(frozen=True, order=True)
 class Deed:
     """One thing done at a second of the run and undone at a later one."""
@@ -63,23 +78,42 @@ class Deed:
     begin: float
     end: float
     kind: str
-    """`bug` or `drain`."""
+    """`bug`, `drain` or `scale`."""
     service: str
     target: str
     """A service or a node of it; of a drain the node."""
     detail: str
-    """Of a bug its rates, of a drain the member's address."""
+    """Of a bug its rates, of a drain the member's address, of a scaling the count before and after: ``2 → 4``."""
 
     @property
     def words(self) -> str:
         """The deed in words."""
-        return f"{self.target} {self.detail}" if self.kind == "bug" else f"{self.target} drained"
+        return f"{self.target} drained" if self.kind == "drain" else f"{self.target} {self.detail}"
+
+    @property
+    def back_in_words(self) -> str:
+        """Its undoing in words."""
+        if self.kind == "scale":
+            return f"{self.target} back to {self.counts[0]}"
+        return f"{self.target} {'without these bugs' if self.kind == 'bug' else 'taken back'}"
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Of a scaling the count before and after."""
+        before, _, after = self.detail.partition(" → ")
+        return int(before), int(after)
 
 
-def planned(seed: int, seconds: float, members: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Deed]:
-    """Return the deeds of a run of *seconds*, by time; the same for the same *seed* and members.
+def planned(
+    seed: int,
+    seconds: float,
+    members: Mapping[str, Sequence[Mapping[str, Any]]],
+    counts: Mapping[str, int] | None = None,
+) -> list[Deed]:
+    """Return the deeds of a run of *seconds*, by time; the same for the same *seed*, members and *counts*.
 
-    At any second there is at most one order for bugs and at most one node drained, and a ring keeps a node.
+    At any second there is at most one order for bugs, at most one node drained and at most one service scaled up, and
+    a ring keeps a node. *counts* are the nodes of the services that can be scaled.
     """
     named = {
         service: sorted(
@@ -98,6 +132,11 @@ def planned(seed: int, seconds: float, members: Mapping[str, Sequence[Mapping[st
     for begin, end in _turns(dice, seconds) if drains else ():
         service, node, address = dice.choice(drains)
         deeds.append(Deed(begin, end, "drain", service, node, address))
+    dice = random.Random(f"{seed} scales")
+    for begin, end in _turns(dice, seconds - SCALING_TAKES_S) if counts and seconds >= SCALES_FROM_S else ():
+        service = dice.choice(sorted(counts))
+        more = dice.choice((1, 2))
+        deeds.append(Deed(begin, end, "scale", service, service, f"{counts[service]} → {counts[service] + more}"))
     return sorted(deeds)
 
 
@@ -122,22 +161,27 @@ class Undo:
     service: str
     target: str
     before: str | None
-    """Of a bug the rates that were ordered before, None if none were; of a drain the member's address."""
+    """Of a bug the rates that were ordered before, None if none were; of a drain the member's address; of a scaling the
+    count."""
 
     @property
     def words(self) -> str:
         """What is to be done."""
         if self.kind == "drain":
             return f"{self.target} ({self.before}) back into the ring of {self.service}"
+        if self.kind == "scale":
+            return f"{self.service} back to {self.before} nodes"
         return f"bugs of {self.target} back to {self.before or 'those of its environment'}"
 
-    def act(self, api: Api) -> None:
+    def act(self, api: Api, scaler: Scaling) -> None:
         """Take the change back.
 
         Raises:
-            AdminError: a gateway did not do it.
+            AdminError: a gateway, or the native stack, did not do it.
         """
-        if self.kind == "drain":
+        if self.kind == "scale":
+            scaler.scale(self.service, int(str(self.before)))
+        elif self.kind == "drain":
             api.take_back(self.service, str(self.before))
         elif self.before is None:
             api.withdraw(self.target)
@@ -202,17 +246,19 @@ class Chaos:
 
     Args:
         api: the gateways.
+        scaler: the native stack.
         ledger: where what is changed is kept.
         tell: hears each deed in words.
     """
 
-    def __init__(self, api: Api, ledger: Ledger, tell: Callable[[str], None]) -> None:
+    def __init__(self, api: Api, scaler: Scaling, ledger: Ledger, tell: Callable[[str], None]) -> None:
         self._api = api
+        self._scaler = scaler
         self._ledger = ledger
         self._tell = tell
         self._open: list[Undo] = []
         self._is_over = False
-        self.done: dict[str, int] = {"bug": 0, "drain": 0}
+        self.done: dict[str, int] = {"bug": 0, "drain": 0, "scale": 0}
         self._orders: Mapping[str, str] = {}
 
     def begin(self, seed: int, seconds: float) -> list[Deed]:
@@ -229,7 +275,10 @@ class Chaos:
             if still:
                 raise AdminError(f"an earlier run's chaos could not be put back: {'; '.join(still)}")
         self._orders = self._api.orders()
-        return planned(seed, seconds, self._api.members())
+        counts = self._scaler.counts()
+        if not counts:
+            self._tell("no native stack runs here: nothing is scaled")
+        return planned(seed, seconds, self._api.members(), counts)
 
     def run(self, plan: Sequence[Deed], elapsed: Callable[[], float], sleep: Callable[[float], None]) -> None:
         """Do and undo the deeds of *plan* at their seconds of *elapsed*; ends early after `stop`."""
@@ -246,13 +295,14 @@ class Chaos:
                 self._undo(undos[deed], deed)
 
     def _do(self, deed: Deed) -> Undo:
-        before = self._orders.get(deed.target) if deed.kind == "bug" else deed.detail
-        undo = Undo(deed.kind, deed.service, deed.target, before)
+        undo = Undo(deed.kind, deed.service, deed.target, self._before(deed))
         self._open.append(undo)
         self._ledger.write(self._open)
         try:
             if deed.kind == "bug":
                 self._api.order(deed.target, deed.detail)
+            elif deed.kind == "scale":
+                self._scaler.scale(deed.service, deed.counts[1])
             else:
                 self._api.drain(deed.service, deed.target)
         except AdminError as error:
@@ -262,15 +312,20 @@ class Chaos:
         self._tell(deed.words)
         return undo
 
+    def _before(self, deed: Deed) -> str | None:
+        if deed.kind == "bug":
+            return self._orders.get(deed.target)
+        return str(deed.counts[0]) if deed.kind == "scale" else deed.detail
+
     def _undo(self, undo: Undo, deed: Deed) -> None:
         try:
-            undo.act(self._api)
+            undo.act(self._api, self._scaler)
         except AdminError as error:
             # It stays open: `restore` tries again.
             self._tell(f"could not put back yet: {undo.words}: {error}")
             return
         self._close(undo)
-        self._tell(f"{deed.target} {'without these bugs' if deed.kind == 'bug' else 'taken back'}")
+        self._tell(deed.back_in_words)
 
     def _close(self, undo: Undo) -> None:
         if undo in self._open:
@@ -297,7 +352,7 @@ class Chaos:
             faults = []
             for undo in list(self._open):
                 try:
-                    undo.act(self._api)
+                    undo.act(self._api, self._scaler)
                     self._close(undo)
                 except AdminError as error:
                     faults.append(f"{undo.words}: {error}")

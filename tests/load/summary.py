@@ -126,7 +126,8 @@ def _journeys(result: Result) -> list[str]:
 def _chaos(settings: Settings, result: Result) -> list[str]:
     if settings.shape != "chaos":
         return []
-    done = f"bugs ordered: {result.chaos_done['bug']}, nodes drained: {result.chaos_done['drain']}"
+    counts = result.chaos_done
+    done = f"bugs ordered: {counts['bug']}, nodes drained: {counts['drain']}, scaled: {counts['scale']}"
     if not result.chaos_left:
         return [_row("chaos", f"{done}; all of it put back")]
     left = [line for words in result.chaos_left for line in _wrapped(words)]

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.load.admin import Admin, AdminError
-from tests.load.chaos import BUGS, CALM_S, LEDGER, Chaos, Ledger, LedgerTaken, planned
+from tests.load.chaos import (
+    BUGS,
+    CALM_S,
+    LEDGER,
+    SCALES_FROM_S,
+    SCALING_TAKES_S,
+    Chaos,
+    Ledger,
+    LedgerTaken,
+    planned,
+)
 from tests.unit.load.fake_stack import ADDRESSES, NODES, TOKEN, running
 
 
@@ -16,6 +26,7 @@ def ring(service, count=2, state="linked"):
     return [{"node": f"{service}-{n}", "address": f"127.0.0.1:{n}", "state": state} for n in range(1, count + 1)]
 
 
+COUNTS = {"service1": 2, "service2": 2}
 MEMBERS = {"service1": ring("service1"), "service2": ring("service2")}
 
 
@@ -54,6 +65,21 @@ class Gateway:
         self.drained = {name for name in self.drained if not address.endswith(name[-1])}
 
 
+class Nodes:
+    """A native stack that is scaled; without *counts* there is none."""
+
+    def __init__(self, counts=None):
+        self.now = dict(COUNTS if counts is None else counts)
+        self.most = dict(self.now)
+
+    def counts(self):
+        return dict(self.now)
+
+    def scale(self, service, count):
+        self.now[service] = count
+        self.most[service] = max(self.most[service], count)
+
+
 class Clock:
     """Seconds that pass by `sleep`; *then* is called at each of them."""
 
@@ -75,7 +101,7 @@ def make(tmp_path):
     made = []
 
     def make(gateway):
-        made.append(Chaos(gateway, Ledger(tmp_path), lambda words: None))
+        made.append(Chaos(gateway, Nodes(), Ledger(tmp_path), lambda words: None))
         return made[-1]
 
     yield make
@@ -96,6 +122,21 @@ def test_a_plan_is_bounded_and_ends_before_the_run(seed, seconds):
             assert one.end < other.begin
 
 
+@given(st.integers(0, 2**32), st.floats(5, 3600))
+def test_services_are_scaled_up_and_back_one_after_the_other(seed, seconds):
+    """Where a native stack runs and the run is long enough; there is time left to come back."""
+    plan = [deed for deed in planned(seed, seconds, MEMBERS, COUNTS) if deed.kind == "scale"]
+
+    assert bool(plan) is (seconds >= SCALES_FROM_S)
+    for deed in plan:
+        before, after = deed.counts
+        assert before == COUNTS[deed.service] < after <= before + 2
+        assert deed.end <= seconds - SCALING_TAKES_S
+    for one, other in itertools.pairwise(plan):
+        assert one.end < other.begin
+    assert planned(seed, seconds, MEMBERS, {}) == planned(seed, seconds, MEMBERS)
+
+
 @given(st.integers(0, 2**32))
 def test_the_same_seed_is_the_same_chaos(seed):
     """So that a run can be repeated."""
@@ -111,7 +152,6 @@ def test_the_last_node_of_a_ring_is_never_drained():
 def test_chaos_orders_no_crash():
     """The last records of a node that dies may be lost; a hole would say nothing about the stack."""
     assert "crash" not in BUGS
-    assert "leak" not in BUGS
 
 
 def test_a_whole_run_leaves_everything_as_it_was(make, tmp_path):
@@ -123,6 +163,7 @@ def test_a_whole_run_leaves_everything_as_it_was(make, tmp_path):
 
     assert chaos.done["bug"] > 1
     assert chaos.done["drain"] > 1
+    assert chaos.done["scale"] > 0
     assert (gateway.ordered, gateway.drained) == ({"service2": "slow=0.1;ms=100"}, set())
     assert chaos.restore(clock, clock.sleep) == []
     assert not (tmp_path / LEDGER).exists()
@@ -132,12 +173,14 @@ def test_a_whole_run_leaves_everything_as_it_was(make, tmp_path):
 def test_whenever_it_is_stopped_everything_is_put_back(tmp_path_factory, stop_at):
     """In the middle of a deed, too."""
     gateway = Gateway({"service1-1": "error=0.1"})
-    chaos = Chaos(gateway, Ledger(tmp_path_factory.mktemp("run")), lambda words: None)
+    nodes = Nodes()
+    chaos = Chaos(gateway, nodes, Ledger(tmp_path_factory.mktemp("run")), lambda words: None)
     clock = Clock(lambda: chaos.stop() if clock.now > stop_at else None)
     chaos.run(chaos.begin(3, 30), clock, clock.sleep)
 
     assert chaos.restore(clock, clock.sleep) == []
     assert (gateway.ordered, gateway.drained) == ({"service1-1": "error=0.1"}, set())
+    assert nodes.now == COUNTS
     chaos.close()
 
 

@@ -157,7 +157,7 @@ def test_the_summary_of_a_bad_run(result):
     assert "none          1    1.0%  unexpected" in text
     assert "journeys with holes: 1" in text
     assert "carousel trace " + "b" * 32 in text
-    assert "chaos       bugs ordered: 3, nodes drained: 2; NOT put back:" in text
+    assert "chaos       bugs ordered: 3, nodes drained: 2, scaled: 0; NOT put back:" in text
     assert "failed      none      10 ms  no trace id: no answer: refused" in text
     assert "500       10 ms  carousel trace " + "c" * 32 in text
     assert text.count("FAILED") == 5
