@@ -169,16 +169,27 @@ def test_a_hang_tells_that_it_strikes_and_leaves_no_answer(shop: Shop) -> None:
     assert (False, "hang") == (span.status.is_ok, (span.attributes or {})["error.type"])
 
 
-@pytest.mark.parametrize("kind", ["hang", "burn"])
-def test_one_hang_too_many_is_an_error_at_once(shop: Shop, kind: str) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("hang"), Fault("burn"), Fault("crash"), Fault("slow", "", {"ms": 1_001})],
+    ids=lambda fault: fault.kind,
+)
+def test_a_bug_that_keeps_a_thread_too_many_is_an_error_at_once(shop: Shop, fault: Fault) -> None:
     """A node keeps threads for what is well, /readyz above all."""
     shop.become(threads=4)
 
     with pytest.raises(WorkFailed, match="could not show") as failed:
-        shop.do(Fault(kind))
+        shop.do(fault)
 
     assert (500, []) == (failed.value.status, shop.deeds)
     assert ("service2.work.bug", "ERROR") == (shop.step()["step"], shop.step()["severity"])
+
+
+def test_a_bug_that_is_a_little_slow_needs_no_room(shop: Shop) -> None:
+    """As long as it keeps its thread no longer than work does."""
+    shop.become(threads=4)
+    shop.do(Fault("slow", "", {"ms": 1_000}))
+    assert shop.slept == [1.01]
 
 
 def test_a_crash_works_a_while_tells_it_fatally_and_dies(shop: Shop) -> None:
