@@ -24,6 +24,11 @@ def test_without_a_word_it_is_steady():
     assert (run.gateways, run.storage) == (("http://127.0.0.1:8080",), "http://127.0.0.1:8300")
 
 
+def test_entities_are_read_as_the_gateway_reads_them():
+    """Spaces and empty items are none of them."""
+    assert Settings.from_env({"CAROUSEL_ENTITIES": "orders, payments,"}).entities == ("orders", "payments")
+
+
 def test_an_empty_value_is_none():
     """`make` hands on what was not typed as nothing."""
     assert settings(RATE="", TIME="", SHAPE="", P95_MS="").rate == 20.0
