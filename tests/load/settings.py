@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from apps.web.ports import port
+from apps.web.settings import Settings as AppSettings
 from tests.load.shapes import ENDLESS, MAY_BE_ENDLESS, SHAPES, Curve
 from tests.load.thresholds import Limits
 
@@ -22,11 +23,6 @@ _TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 class SettingError(ValueError):
     """A setting will not do; the message is one line that names it, its value and what is expected."""
-
-
-def _listed(value: str) -> tuple[str, ...]:
-    """Return the items of a comma-separated list, as the gateway reads it: without spaces around them."""
-    return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Settings:
                 holes=read.whole("CAROUSEL_LOAD_HOLES", 0, 0, 1_000_000),
             ),
             report=_report(read),
-            entities=_listed(environ.get("CAROUSEL_ENTITIES", "")) or ("orders", "payments", "deliveries"),
+            entities=AppSettings(environ).listed("CAROUSEL_ENTITIES", ("orders", "payments", "deliveries")),
             gateways=tuple(_on_this_machine(url.strip(), environ) for url in gateways.split(",")),
             storage=environ.get("CAROUSEL_STORAGE_API_URL") or f"http://127.0.0.1:{port('storage', offset)}",
             admin_token_file=Path(environ.get("CAROUSEL_ADMIN_TOKEN_FILE") or run_dir / "secrets" / "admin"),
